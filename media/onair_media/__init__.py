@@ -1,0 +1,1 @@
+"""Data plane: RTMP in, CMAF packaged, HLS out, recordings kept."""

@@ -1,0 +1,1 @@
+"""Control plane: what LiveStreams ask for becomes channels, status, Events and webhooks."""
