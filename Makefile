@@ -1,0 +1,73 @@
+# What a contributor does more than once. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: pyproject.toml tools/venv.sh
+	tools/venv.sh $(PYTHON) $(VENV) media,operator
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml tools/venv.sh $(VENV)/.installed
+	tools/venv.sh $(PYTHON) $(VENV) dev
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed player ## The `onair` command in .venv/bin
+
+.PHONY: player
+player: $(VENV)/.installed ## hls.js for the player page (needs npm; without it the page uses the browser's own HLS)
+	@$(BIN)/python -m onair_media.player.vendor || echo "The player page will use the browser's own HLS."
+
+.PHONY: demo
+demo: install ## Serve examples/, push a generated stream, print the watch URL; Ctrl-C stops
+	@$(BIN)/python tools/demo.py
+
+.PHONY: test
+test: $(VENV)/.installed-dev player ## Everything that can run here; says what was skipped and why
+	tools/test-tools.sh
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
+	$(BIN)/pytest tests/media tests/e2e $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(VENV)/.installed-dev ## The unit tests: under a minute
+	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## ruff (lint, format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.installed-dev ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(VENV)/.installed-dev ## docs/reference.md from the CRDs
+	$(BIN)/python -m onair_core.manifests.reference
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## OnAir beside nginx-rtmp and pyrtmp; see bench/README.md
+	tools/test-tools.sh nginx libnginx-mod-rtmp wrk
+	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/ready.py
+	$(BIN)/python bench/hls_serve.py
+
+.PHONY: image
+image: ## The container image (Docker or Podman)
+	@tool=$$(command -v docker || command -v podman) || { echo "make image needs docker or podman"; exit 1; }; \
+	$$tool build -t onair:dev .
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache tests/js/node_modules media/onair_media/player/vendor

@@ -1,0 +1,149 @@
+"""Bytes of one connection, plain or TLS, over a non-blocking socket. No asyncio: whoever holds a wire decides when it reads.
+
+That is what makes one shared tick for all publishers possible, which is where most of a receiver's CPU goes: a read
+costs about 25 µs, whether it brings one packet or fifty milliseconds of stream (docs/decisions/002).
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+READ_SIZE = 256 * 1024
+# One connection may bring this much per turn; then the others are served first.
+READ_BUDGET = 1024 * 1024
+# What a peer that never reads may leave unsent: RTMP answers are small.
+WRITE_LIMIT = 256 * 1024
+
+TLS_HANDSHAKE_RECORD = 0x16
+
+# Shared by all wires of the process: it is filled and consumed within one call, and never held across turns.
+_scratch = memoryview(bytearray(READ_SIZE))
+
+
+class WireClosedError(Exception):
+    """The peer ended the connection, or it broke; `str()` says how."""
+
+
+class Wire:
+    """A plain TCP connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.more = False  # the budget ended the last read before the socket was empty
+        self._unsent = bytearray()
+
+    def read(self) -> Iterator[memoryview | bytes]:
+        """Yields what has arrived; each piece is valid until the next is asked for.
+
+        Raises `WireClosedError` at the end of the stream, after everything that came before it was yielded.
+        """
+        budget = READ_BUDGET
+        self.more = False
+        while budget > 0:
+            try:
+                count = self.socket.recv_into(_scratch)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                raise WireClosedError(error.strerror or type(error).__name__) from None
+            if count == 0:
+                raise WireClosedError("end of stream")
+            budget -= count
+            yield from self._received(_scratch[:count])
+            if count < READ_SIZE:
+                # A short read emptied the socket (or a moment ago did): asking again would cost a second system
+                # call for nothing, the next turn finds what has come since.
+                return
+        self.more = True
+
+    def write(self, data: bytes) -> None:
+        """Sends, and keeps what the peer does not take yet. Raises `WireClosedError` when it keeps too much."""
+        if data:
+            self._send(self._outgoing(data))
+
+    def flush(self) -> None:
+        """Tries again to send what was kept."""
+        if self._unsent:
+            self._send(b"")
+
+    @property
+    def unsent(self) -> int:
+        """Bytes the peer has not taken yet."""
+        return len(self._unsent)
+
+    def half_close(self) -> None:
+        """No more writing: the peer reads what was sent, then the end."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _received(self, data: memoryview) -> Iterator[memoryview | bytes]:
+        yield data
+
+    def _outgoing(self, data: bytes) -> bytes:
+        return data
+
+    def _send(self, data: bytes) -> None:
+        if self._unsent:
+            self._unsent += data
+            data = bytes(self._unsent)
+            self._unsent.clear()
+        try:
+            sent = self.socket.send(data) if data else 0
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            raise WireClosedError(error.strerror or type(error).__name__) from None
+        if sent < len(data):
+            self._unsent += data[sent:]
+            if len(self._unsent) > WRITE_LIMIT:
+                raise WireClosedError("peer does not read")
+
+
+class TlsWire(Wire):
+    """A TLS connection, ended here: records are read from the socket in large pieces, like plain bytes."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(sock)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing_bio = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing_bio, server_side=True)
+        self._established = False
+
+    def _received(self, data: memoryview) -> Iterator[memoryview | bytes]:
+        self._incoming.write(data)
+        try:
+            if not self._established:
+                self._tls.do_handshake()
+                self._established = True
+            while plain := self._tls.read(READ_SIZE):
+                yield plain
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as error:
+            raise WireClosedError(f"TLS: {error.reason or 'handshake failed'}") from None
+        finally:
+            self._send(self._outgoing_bio.read())
+        raise WireClosedError("end of stream")  # close_notify
+
+    def _outgoing(self, data: bytes) -> bytes:
+        self._tls.write(data)
+        return self._outgoing_bio.read()
+
+    def half_close(self) -> None:
+        try:
+            if self._established:
+                self._tls.unwrap()
+        except ssl.SSLError:
+            pass
+        try:
+            self._send(self._outgoing_bio.read())
+        except WireClosedError:
+            pass
+        super().half_close()
