@@ -43,9 +43,7 @@ class RtmpServer:
     async def start(self, host: str, port: int) -> None:
         """Listens; raises OSError when the address cannot be had. Port 0: the one chosen is in `address`."""
         loop = asyncio.get_running_loop()
-        infos = await loop.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in infos:
             listener = socket.socket(family, kind, protocol)
             try:
@@ -78,9 +76,7 @@ class RtmpServer:
         for sock, (host, _) in list(self._undecided.items()):
             self._give_up(sock, host)
         for session in list(self._sessions):
-            session.end(
-                "NetStream.Unpublish.Success", "The server is restarting.", DisconnectReason.SERVER_RESTARTED
-            )
+            session.end("NetStream.Unpublish.Success", "The server is restarting.", DisconnectReason.SERVER_RESTARTED)
         while self._sessions:
             self._empty.clear()
             await self._empty.wait()

@@ -122,7 +122,11 @@ class PublisherSession:
             self._stage = _Stage.COMMANDS
             self._expect("publish", PUBLISH_SECONDS)
         if self._stage is _Stage.LIVE and self.silent_for > MEDIA_IDLE_SECONDS:
-            self.end("NetStream.Unpublish.Success", "No audio or video came for 15 seconds.", DisconnectReason.PUBLISHER_SILENT)
+            self.end(
+                "NetStream.Unpublish.Success",
+                "No audio or video came for 15 seconds.",
+                DisconnectReason.PUBLISHER_SILENT,
+            )
         return self._wire.more and self._stage is not _Stage.CLOSED
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
