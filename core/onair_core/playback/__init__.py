@@ -1,0 +1,1 @@
+"""Playback addresses, shared by what serves them and by what prints them."""
