@@ -9,6 +9,7 @@ of one that is a failure.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -185,7 +186,7 @@ def _describe(error: Exception) -> str:
         case aiohttp.ClientResponseError():
             return "the answer was not valid HTTP"
         case aiohttp.ClientConnectorError():
-            return f"no connection: {error.strerror or 'failed'}"[:100] if error.errno else "no connection"
+            return f"no connection: {os.strerror(error.errno)}" if error.errno else "no connection"
         case aiohttp.InvalidURL() | ValueError():
             return "not a URL that can be requested"
         case _:

@@ -1,0 +1,30 @@
+"""Fixtures for tests of every kind."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+JS = Path(__file__).parent / "js"
+
+
+@pytest.fixture(scope="session")
+def js_packages() -> Path:
+    """`tests/js` with its packages installed from the lock file: run `node` there."""
+    for tool in ("npm", "node"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    lock = (JS / "package-lock.json").read_bytes()
+    installed = JS / "node_modules" / ".installed"
+    with (JS / ".lock").open("w") as exclusive:  # several pytest-xdist workers come here at once
+        fcntl.flock(exclusive, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_bytes() != lock:
+            done = subprocess.run(["npm", "ci", "--no-progress"], cwd=JS, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"npm ci failed: {done.stderr.strip()[-300:]}")
+            installed.write_bytes(lock)
+    return JS

@@ -1,0 +1,206 @@
+"""What webhooks say: Mux's envelope and data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from onair_core.contract import BroadcastRef, EventType, JournalEvent
+from onair_operator.eventlog import Attempt, Subject, append_journal, append_own, new_log
+from onair_operator.webhooks import Endpoint, Environment, payload, snapshot
+
+STREAM: dict[str, Any] = {
+    "apiVersion": "onair.dev/v1alpha1",
+    "kind": "LiveStream",
+    "metadata": {
+        "name": "keynote",
+        "namespace": "events",
+        "uid": "0b7c6a3e-5a55-4c0e-8f0e-2b1d7a1f9a10",
+        "creationTimestamp": "2026-11-23T10:00:00Z",
+    },
+    "spec": {
+        "title": "Opening keynote",
+        "passthrough": "order 7",
+        "latencyMode": "standard",
+        "maxContinuousDurationSeconds": 3600,
+        "newAssetSettings": {"playback": [{"policy": "public"}], "recording": True},
+    },
+    "status": {
+        "phase": "Active",
+        "connected": True,
+        "recording": True,
+        "reconnectWindowSeconds": 120,
+        "playback": [{"name": "main", "id": "keynote-2026", "policy": "public", "url": "https://x.test/k.m3u8"}],
+        "activeAsset": "keynote-7f3k2",
+        "recentAssets": ["keynote-1", "keynote-7f3k2"],
+    },
+}
+ASSET: dict[str, Any] = {
+    "kind": "Asset",
+    "metadata": {"name": "keynote-7f3k2", "namespace": "events", "creationTimestamp": "2026-11-23T11:00:00Z"},
+    "spec": {"liveStream": {"name": "keynote", "uid": STREAM["metadata"]["uid"]}, "passthrough": "order 7"},
+    "status": {
+        "phase": "Ready",
+        "isLive": True,
+        "duration": 10.0,
+        "playback": [{"name": "main", "id": "rec", "policy": "public"}],
+        "recordingTimes": [{"startedAt": 1000.5, "duration": 10.0}],
+    },
+}
+SUBJECT = Subject("LiveStream", "events", "keynote", STREAM["metadata"]["uid"])
+
+
+def record(event_type: EventType, **data: object) -> JournalEvent:
+    return JournalEvent(
+        epoch=1, n=1, type=event_type, at=1585085879.25, broadcast=BroadcastRef("keynote-7f3k2", 1), data=data
+    )
+
+
+def test_a_live_stream_as_mux_shows_it() -> None:
+    assert payload.live_stream_data(STREAM) == {
+        "id": STREAM["metadata"]["uid"],
+        "created_at": 1795428000,
+        "stream_key": "",
+        "status": "active",
+        "connected": True,
+        "recording": True,
+        "active_ingest_protocol": "rtmp",
+        "active_asset_id": "keynote-7f3k2",
+        "recent_asset_ids": ["keynote-1", "keynote-7f3k2"],
+        "playback_ids": [{"id": "keynote-2026", "policy": "public"}],
+        "new_asset_settings": {"playback_policies": ["public"]},
+        "reconnect_window": 120,
+        "latency_mode": "standard",
+        "max_continuous_duration": 3600,
+        "passthrough": "order 7",
+        "meta": {"title": "Opening keynote"},
+        "test": False,
+    }
+
+
+def test_a_stream_that_is_only_declared_is_idle_with_muxs_defaults() -> None:
+    data = payload.live_stream_data({"metadata": {"uid": "u", "name": "n"}, "spec": {}})
+    assert (data["status"], data["connected"], data["recent_asset_ids"]) == ("idle", False, [])
+    assert (data["reconnect_window"], data["max_continuous_duration"]) == (60, 43200)
+    assert "active_asset_id" not in data
+    assert "passthrough" not in data
+
+
+def test_idle_still_names_the_asset_that_the_object_no_longer_has() -> None:
+    after = {**STREAM, "status": {**STREAM["status"], "phase": "Idle", "connected": False, "activeAsset": None}}
+    data = snapshot(EventType.STREAM_IDLE, stream=after, event=record(EventType.STREAM_IDLE)).data
+    assert (data["status"], data["active_asset_id"]) == ("idle", "keynote-7f3k2")
+
+
+def test_an_unrecorded_broadcast_has_no_asset() -> None:
+    status = {**STREAM["status"], "activeAsset": None, "recentAssets": []}
+    data = snapshot(
+        EventType.STREAM_ACTIVE, stream={**STREAM, "status": status}, event=record(EventType.STREAM_ACTIVE)
+    ).data
+    assert "active_asset_id" not in data
+
+
+def test_an_asset_as_mux_shows_it() -> None:
+    data = payload.asset_data(ASSET)
+    assert data == {
+        "id": "keynote-7f3k2",
+        "created_at": 1795431600,
+        "status": "ready",
+        "duration": 10.0,
+        "is_live": True,
+        "live_stream_id": STREAM["metadata"]["uid"],
+        "ingest_type": "live_rtmp",
+        "playback_ids": [{"id": "rec", "policy": "public"}],
+        "progress": {"state": "live", "progress": -1},
+        "recording_times": [{"type": "content", "started_at": "1970-01-01T00:16:40.500000Z", "duration": 10.0}],
+        "passthrough": "order 7",
+        "master_access": "none",
+        "mp4_support": "none",
+        "test": False,
+    }
+
+
+def test_what_the_journal_says_of_an_asset_prevails() -> None:
+    event = record(
+        EventType.ASSET_COMPLETED,
+        duration=61.2,
+        tracks=[{"type": "video", "max_width": 1280, "max_height": 720}],
+        recording_times=[{"started_at": "2026-11-23T11:00:00.000000Z", "duration": 61.2, "type": "content"}],
+    )
+    done = {**ASSET, "status": {**ASSET["status"], "isLive": False}}
+    data = snapshot(EventType.ASSET_COMPLETED, asset=done, event=event).data
+    assert (data["duration"], data["is_live"]) == (61.2, False)
+    assert data["progress"] == {"state": "completed", "progress": 100}
+    assert data["tracks"] == [{"type": "video", "max_width": 1280, "max_height": 720}]
+
+
+def test_warnings_are_small() -> None:
+    event = record(EventType.STREAM_WARNING, reason="RecordingFailed", message="The disk is full")
+    assert snapshot(EventType.STREAM_WARNING, stream=STREAM, event=event).data == {
+        "id": STREAM["metadata"]["uid"],
+        "active_asset_id": "keynote-7f3k2",
+        "passthrough": "order 7",
+        "status": "active",
+        "stream_key": "",
+        "warning": {"type": "recording_failed", "message": "The disk is full"},
+    }
+
+
+@pytest.mark.parametrize("event_type", list(EventType))
+def test_every_event_has_a_webhook_without_a_key(event_type: EventType) -> None:
+    stream = {**STREAM, "spec": {**STREAM["spec"], "streamKey": {"rotation": "hush"}}}
+    found = snapshot(event_type, stream=stream, asset=ASSET, event=record(event_type))
+    assert found.object.type == ("asset" if event_type.startswith("video.asset.") else "live")
+    assert "hush" not in json.dumps(found.data)
+    assert found.data.get("stream_key", "") == ""
+
+
+def test_the_envelope_is_muxs_with_onairs_additions_under_their_own_name() -> None:
+    event = record(EventType.STREAM_IDLE, reason="Completed")
+    log = append_journal(
+        new_log(SUBJECT), [event], lambda e: snapshot(e.type, stream=STREAM, event=e), now=1585085880.0
+    )
+    entry = log.entries[0]
+    webhook = json.loads(payload.encode(payload.envelope(entry, SUBJECT, Environment("pcg9mg", "Development"))))
+    assert list(webhook) == [
+        *("type", "id", "created_at", "object", "environment", "data", "attempts"),
+        *("accessor", "accessor_source", "request_id"),
+    ]
+    assert webhook["type"] == "video.live_stream.idle"
+    assert webhook["created_at"] == "2020-03-24T21:37:59.250000Z"
+    assert webhook["object"] == {"type": "live", "id": STREAM["metadata"]["uid"]}
+    assert webhook["environment"] == {"id": "pcg9mg", "name": "Development"}
+    assert webhook["attempts"] == []
+    assert webhook["data"]["onair"] == {
+        "namespace": "events",
+        "name": "keynote",
+        "sequence": 1,
+        "broadcast": "keynote-7f3k2",
+        "reason": "Completed",
+    }
+
+
+def test_earlier_tries_are_shown_as_mux_shows_them() -> None:
+    endpoint = Endpoint(uid="e", namespace="n", name="h", url="http://x.test/", secrets=(b"s",), created_at=0.0)
+    log = append_own(
+        new_log(SUBJECT), EventType.STREAM_CREATED, "created", snapshot(EventType.STREAM_CREATED, stream=STREAM), at=1
+    )
+    tries = [
+        Attempt(number=1, at=10.0, problem="no answer within 5 seconds"),
+        Attempt(number=2, at=20.0, status=500, body="oops", headers={"Server": "nginx"}, problem="…"),
+    ]
+    first, second = payload.attempts_shown(log.entries[0], endpoint, tries, 30)
+    assert first["response_status_code"] is None
+    assert first["response_body"] == "no answer within 5 seconds"
+    assert {name: second[name] for name in second if name not in ("id", "webhook_id")} == {
+        "address": "http://x.test/",
+        "created_at": "1970-01-01T00:00:20.000000Z",
+        "max_attempts": 30,
+        "response_status_code": 500,
+        "response_headers": {"Server": "nginx"},
+        "response_body": "oops",
+    }
+    assert first["id"] != second["id"]
+    assert first["webhook_id"] == second["webhook_id"] < 2**53
