@@ -1,0 +1,50 @@
+"""When a segment ends. Pure decisions over seconds since the segment began (DESIGN: CMAF).
+
+* Until the stream is active a segment ends at every IDR at least 0.9 s on, so that viewers can start early; afterwards at the first
+  IDR at or after the segment duration, less a tolerance for timestamps in milliseconds.
+* EXTINF, rounded, must never exceed the target duration (RFC 8216bis 4.4.3.1), so a longer GOP is cut without an IDR.
+* Bytes count too: a stream without key frames at 100 Mbit/s must not grow one segment for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+EARLY_SECONDS = 0.9
+TOLERANCE_SECONDS = 0.05
+MAX_TARGET_SECONDS = 10
+MAX_SEGMENT_BYTES = 50_000_000
+# EXTINF rounds to the nearest integer; a margin keeps clear of the edge.
+ROUNDING_MARGIN = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class CutRule:
+    """`target_duration` in whole seconds, None until it is fixed."""
+
+    segment_seconds: float
+    steady: bool = False
+    target_duration: int | None = None
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a segment may last."""
+        return (self.target_duration or MAX_TARGET_SECONDS) + ROUNDING_MARGIN
+
+    def ends_at(self, elapsed: float, *, independent: bool, frame: float, size: int) -> bool:
+        """Whether the segment ends before a frame that begins at `elapsed` and lasts about `frame` seconds.
+
+        `independent`: a decoder can start at this frame. `size`: bytes in the segment so far.
+        """
+        if size >= MAX_SEGMENT_BYTES or elapsed + frame > self.longest:
+            return True
+        if not independent:
+            return False
+        wanted = self.segment_seconds if self.steady else min(EARLY_SECONDS, self.segment_seconds)
+        return elapsed >= wanted - TOLERANCE_SECONDS
+
+
+def target_duration(segment_seconds: float, longest_segment: float) -> int:
+    """TARGETDURATION for a stream whose longest segment so far is known: a whole number of seconds, at most 10."""
+    return min(max(math.ceil(segment_seconds), int(longest_segment + 0.5), 1), MAX_TARGET_SECONDS)

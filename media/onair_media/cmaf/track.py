@@ -1,0 +1,106 @@
+"""One track of a broadcast: its configuration, its collected samples, and how they become a segment's rendition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from onair_media.cmaf.fragment import Samples, fragment
+from onair_media.cmaf.model import InitSegment, Part, Rendition, TrackInfo, TrackSegment
+
+
+class Track:
+    """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment."""
+
+    def __init__(
+        self, rendition: Rendition, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes]
+    ) -> None:
+        self.rendition = rendition
+        self.info = info
+        self.timescale = timescale
+        self.record = b""  # the sequence header in force
+        self.samples = Samples()
+        self.frame = timescale // 25  # ticks; the distance of the last two samples, a guess for the last one's duration
+        self._make_init = make_init
+        self._init: InitSegment | None = None
+        self._inits = 0
+        self._sequence = 0
+
+    def configure(self, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes]) -> None:
+        """Another configuration: the next segment has an init segment of its own."""
+        self.info, self.timescale, self._make_init = info, timescale, make_init
+        self._init = None
+
+    def add(self, dts: int, cts: int, key: bool, data: bytes | memoryview) -> None:
+        if self.samples.dts:
+            self.frame = min(dts - self.samples.dts[-1], self.timescale)
+        self.samples.dts.append(dts)
+        self.samples.cts.append(cts)
+        self.samples.key.append(key)
+        self.samples.data.append(data)
+
+    @property
+    def end(self) -> int:
+        """Where the samples end, in ticks, as far as that is known before the next one comes; needs a sample."""
+        return self.samples.dts[-1] + self.frame
+
+    def before(self, boundary: float) -> int:
+        """How many of the samples begin before `boundary` (seconds of media time)."""
+        ticks = round(boundary * self.timescale)
+        count = len(self.samples)
+        while count and self.samples.dts[count - 1] >= ticks:
+            count -= 1
+        return count
+
+    def take(
+        self, count: int, end: int, part_seconds: float, date_of: Callable[[float], float]
+    ) -> tuple[InitSegment | None, TrackSegment]:
+        """The first `count` samples (at least one), the last of which lasts until `end` ticks, as a rendition.
+
+        An `InitSegment` comes with it when the configuration is new. Raises `InitError`.
+        """
+        taken = self.samples.split(count)
+        new = None
+        if self._init is None:
+            data = self._make_init(bytes(taken.data[0]))
+            info = self.info
+            if info.rendition == "video" and info.frame_rate is None and end > taken.dts[0]:
+                info = replace(info, frame_rate=round(count * self.timescale / (end - taken.dts[0]), 3))
+            self._init = new = InitSegment(self.rendition, self._inits, data, info)
+            self._inits += 1
+        parts, pieces, offset = [], [], 0
+        for first, last, until in _parts(taken, end, round(part_seconds * self.timescale)):
+            self._sequence += 1
+            piece = fragment(taken, first, last, until, self._sequence)
+            size = sum(map(len, piece))
+            parts.append(Part(offset, size, (until - taken.dts[first]) / self.timescale, taken.key[first]))
+            pieces += piece
+            offset += size
+        start = taken.dts[0] / self.timescale
+        return new, TrackSegment(
+            init=self._init.index,
+            start=start,
+            duration=(end - taken.dts[0]) / self.timescale,
+            program_date_time=date_of(start),
+            data=b"".join(pieces),
+            parts=tuple(parts),
+            independent=taken.key[0],
+        )
+
+    def gap(self, start: float, duration: float, date_of: Callable[[float], float]) -> TrackSegment:
+        """A stretch for which nothing was received."""
+        index = self._init.index if self._init else max(self._inits - 1, 0)
+        return TrackSegment(index, start, duration, date_of(start), b"", (), gap=True)
+
+
+def _parts(samples: Samples, end: int, longest: int) -> list[tuple[int, int, int]]:
+    """(first, last exclusive, end ticks) of parts of at most `longest` ticks, or one sample."""
+    parts = []
+    first = 0
+    for index in range(1, len(samples) + 1):
+        until = samples.dts[index] if index < len(samples) else end
+        if index - first > 1 and until - samples.dts[first] > longest:
+            parts.append((first, index - 1, samples.dts[index - 1]))
+            first = index - 1
+    parts.append((first, len(samples), end))
+    return parts

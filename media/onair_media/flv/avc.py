@@ -1,0 +1,153 @@
+"""H.264 configuration: `avcC` (ISO/IEC 14496-15, 5.3.3.1) and the sequence parameter set in it (H.264 7.3.2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onair_media.flv.bits import BitReader
+from onair_media.flv.errors import MediaError
+
+_BAD_RECORD = "bad AVC configuration"
+_BAD_SPS = "bad H.264 parameter set"
+_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+_EXTENDED_SAR = 255
+_MAX_SIDE = 16_384
+_MAX_FRAME_RATE = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class AvcInfo:
+    """`codec` for playlists (RFC 6381); size in pixels, cropped; `frame_rate` where the VUI tells it."""
+
+    codec: str
+    width: int
+    height: int
+    frame_rate: float | None
+    length_size: int
+
+
+def parse_config(record: bytes) -> AvcInfo:
+    """Reads an AVCDecoderConfigurationRecord. Raises `MediaError`."""
+    if len(record) < 7 or record[0] != 1:
+        raise MediaError(_BAD_RECORD)
+    length_size = (record[4] & 3) + 1
+    if length_size == 3:
+        raise MediaError(_BAD_RECORD)
+    sets = _parameter_sets(record)
+    sps = sets[0]
+    width, height, frame_rate = _parse_sps(sps)
+    return AvcInfo(f"avc1.{sps[1:4].hex()}", width, height, frame_rate, length_size)
+
+
+def _parameter_sets(record: bytes) -> list[bytes]:
+    """The SPSs; that there are PPSs behind them is checked too."""
+    found: list[bytes] = []
+    at = 6
+    count = record[5] & 0x1F
+    for kind in ("sps", "pps"):
+        if kind == "pps":
+            if at >= len(record):
+                raise MediaError(_BAD_RECORD)
+            count = record[at]
+            at += 1
+        if count == 0:
+            raise MediaError(_BAD_RECORD)
+        for _ in range(count):
+            size = int.from_bytes(record[at : at + 2], "big")
+            at += 2
+            if size < 1 or at + size > len(record) or (kind == "sps" and size < 4):
+                raise MediaError(_BAD_RECORD)
+            if kind == "sps":
+                found.append(record[at : at + size])
+            at += size
+    return found
+
+
+def _parse_sps(sps: bytes) -> tuple[int, int, float | None]:
+    if sps[0] & 0x1F != 7:
+        raise MediaError(_BAD_SPS)
+    reader = BitReader(sps[1:].replace(b"\0\0\3", b"\0\0"), _BAD_SPS)
+    profile = reader.bits(8)
+    reader.bits(16)
+    reader.ue()
+    chroma, separate_planes = 1, False
+    if profile in _HIGH_PROFILES:
+        chroma = reader.ue()
+        if chroma > 3:
+            raise MediaError(_BAD_SPS)
+        if chroma == 3:
+            separate_planes = reader.flag()
+        reader.ue()
+        reader.ue()
+        reader.flag()
+        if reader.flag():
+            for index in range(12 if chroma == 3 else 8):
+                if reader.flag():
+                    _skip_scaling_list(reader, 16 if index < 6 else 64)
+    reader.ue()
+    order_type = reader.ue()
+    if order_type == 0:
+        reader.ue()
+    elif order_type == 1:
+        reader.flag()
+        reader.se()
+        reader.se()
+        cycle = reader.ue()
+        if cycle > 255:
+            raise MediaError(_BAD_SPS)
+        for _ in range(cycle):
+            reader.se()
+    elif order_type > 2:
+        raise MediaError(_BAD_SPS)
+    reader.ue()
+    reader.flag()
+    width = (reader.ue() + 1) * 16
+    height = (reader.ue() + 1) * 16
+    frames_only = reader.flag()
+    if not frames_only:
+        height *= 2
+        reader.flag()
+    reader.flag()
+    if reader.flag():
+        left, right, top, bottom = (reader.ue() for _ in range(4))
+        unit_x = 1 if chroma in (0, 3) or separate_planes else 2
+        unit_y = (2 if chroma == 1 and not separate_planes else 1) * (1 if frames_only else 2)
+        width -= (left + right) * unit_x
+        height -= (top + bottom) * unit_y
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
+        raise MediaError(_BAD_SPS)
+    try:
+        frame_rate = _frame_rate(reader) if reader.flag() else None
+    except MediaError:
+        frame_rate = None  # the picture is known; a broken VUI is not worth losing a stream for
+    return width, height, frame_rate
+
+
+def _frame_rate(vui: BitReader) -> float | None:
+    """Frames a second from the VUI (H.264 E.1.1), if it says so."""
+    if vui.flag() and vui.bits(8) == _EXTENDED_SAR:
+        vui.bits(32)
+    if vui.flag():
+        vui.flag()
+    if vui.flag():
+        vui.bits(4)
+        if vui.flag():
+            vui.bits(24)
+    if vui.flag():
+        vui.ue()
+        vui.ue()
+    if not vui.flag():
+        return None
+    units, scale = vui.bits(32), vui.bits(32)
+    if not units:
+        return None
+    rate = scale / (2 * units)
+    return rate if 1.0 <= rate <= _MAX_FRAME_RATE else None
+
+
+def _skip_scaling_list(reader: BitReader, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + reader.se()) % 256
+        last = following or last
