@@ -65,10 +65,17 @@ class _Look:
 
 @dataclass(slots=True)
 class _Worker:
-    """A running delivery task. `nap` is its wait for the next try, if it is in one."""
+    """A running delivery task. `nap` is its wait for the next try; `stale` says that it must not wait any longer."""
 
     task: asyncio.Task[None] | None = None
     nap: asyncio.Task[None] | None = None
+    stale: bool = False
+
+    def look_again(self) -> None:
+        """What it may have read of the log, and the wait that came of it, no longer hold."""
+        self.stale = True
+        if self.nap is not None:
+            self.nap.cancel()
 
 
 @dataclass(slots=True)
@@ -128,8 +135,7 @@ class Deliverer:
         """Begins no new try, gives those under way `grace` seconds, then cuts them; they will be repeated."""
         self._stopping = True
         for worker in self._workers.values():
-            if worker.nap is not None:
-                worker.nap.cancel()
+            worker.look_again()
         tasks = self._tasks()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
@@ -150,9 +156,6 @@ class Deliverer:
         if after == before:
             return
         changed = {uid for uid in before.keys() & after.keys() if before[uid] != after[uid]}
-        for (_, endpoint_uid), worker in self._workers.items():
-            if endpoint_uid in changed and worker.nap is not None:
-                worker.nap.cancel()
         await self._wake_all(changed)
 
     def wake(self, uid: str) -> None:
@@ -172,6 +175,8 @@ class Deliverer:
 
     async def idle(self) -> None:
         """Returns when nothing is under way: all is delivered, suspended, or waits for its next try."""
+        for _ in range(2):
+            await asyncio.sleep(0)  # a nap that was just ended shows after a turn of the loop
         while busy := self._tasks() - self._napping():
             await asyncio.wait(busy, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
 
@@ -208,6 +213,9 @@ class Deliverer:
         log = await self._change(uid, lambda log: self._prepared(log, resumed))
         if log is None:
             return
+        for endpoint_uid in resumed:
+            if worker := self._workers.get((uid, endpoint_uid)):
+                worker.look_again()
         waiting = False
         for endpoint_uid in log.cursors:
             known = self._known.get(endpoint_uid)
@@ -245,20 +253,25 @@ class Deliverer:
             worker.task = asyncio.get_running_loop().create_task(self._work(uid, endpoint_uid, worker))
 
     async def _work(self, uid: str, endpoint_uid: str, worker: _Worker) -> None:
+        broken = False
         try:
             while not self._stopping and await self._work_once(uid, endpoint_uid, worker):
                 pass
         except Exception:
+            broken = True  # not woken at once, or it would break again at once
             _log.exception("webhooks cannot be delivered", uid=uid, endpoint=endpoint_uid)
-        else:
-            # Takes up what came while this ended; and only a look removes a finished log.
-            asyncio.get_running_loop().call_soon(self.wake, uid)
         finally:
             del self._workers[uid, endpoint_uid]
+            if not broken:
+                # Takes up what came while this ended; and only a look removes a finished log.
+                asyncio.get_running_loop().call_soon(self.wake, uid)
 
     async def _work_once(self, uid: str, endpoint_uid: str, worker: _Worker) -> bool:
         """Delivers one entry; False when nothing waits or nothing may be delivered."""
+        worker.stale = False
         stored = await self._persistently(lambda: self._store.load(uid))
+        if worker.stale:
+            return True
         known = self._known.get(endpoint_uid)
         if stored is None or known is None or known.endpoint.suspended:
             return False
@@ -385,7 +398,7 @@ class Deliverer:
                 return await operation()
             except OSError as error:
                 _log.error("event log not reachable, trying again", problem=error.strerror or str(error))
-                await asyncio.sleep(_STORE_RETRY_SECONDS)
+                await self._clock.sleep(_STORE_RETRY_SECONDS)
 
     def _tasks(self) -> set[asyncio.Task[None]]:
         looks = {look.task for look in self._looks.values()}
@@ -393,4 +406,8 @@ class Deliverer:
         return {task for task in looks | workers if task is not None}
 
     def _napping(self) -> set[asyncio.Task[None]]:
-        return {w.task for w in self._workers.values() if w.nap is not None and w.task is not None}
+        return {
+            worker.task
+            for worker in self._workers.values()
+            if worker.task is not None and worker.nap is not None and not worker.nap.done()
+        }
