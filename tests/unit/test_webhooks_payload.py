@@ -136,6 +136,14 @@ def test_what_the_journal_says_of_an_asset_prevails() -> None:
     assert data["tracks"] == [{"type": "video", "max_width": 1280, "max_height": 720}]
 
 
+def test_a_recording_without_media_says_why_it_failed() -> None:
+    event = record(EventType.ASSET_ERRORED, reason="NoMedia", message="No audio or video came.")
+    failed = {**ASSET, "status": {"phase": "Errored"}}
+    data = snapshot(EventType.ASSET_ERRORED, asset=failed, event=event).data
+    assert (data["status"], data["progress"]) == ("errored", {"state": "errored", "progress": -1})
+    assert data["errors"] == {"type": "no_media", "messages": ["No audio or video came."]}
+
+
 def test_warnings_are_small() -> None:
     event = record(EventType.STREAM_WARNING, reason="RecordingFailed", message="The disk is full")
     assert snapshot(EventType.STREAM_WARNING, stream=STREAM, event=event).data == {

@@ -60,7 +60,7 @@ def snapshot(
     if event_type in _WARNINGS:
         small = ("id", "active_asset_id", "live_stream_id", "passthrough", "status", "stream_key")
         data = {name: data[name] for name in small if name in data}
-        data["warning"] = {"type": _warning_type(told), "message": str(told.get("message", ""))}
+        data["warning"] = {"type": _reason_type(told), "message": str(told.get("message", ""))}
     return Snapshot(ref, data)
 
 
@@ -127,6 +127,7 @@ def asset_data(asset: Mapping[str, Any], told: Mapping[str, Any] | None = None) 
         "progress": _progress(phase, live),
         **({"tracks": [_track(track) for track in tracks]} if tracks else {}),
         **({"recording_times": [_recording_time(time) for time in times]} if times else {}),
+        **({"errors": _errors(told, status)} if phase == "errored" else {}),
         **({"passthrough": spec["passthrough"]} if spec.get("passthrough") else {}),
         **({"meta": {"title": title}} if title else {}),
         "master_access": "none",
@@ -204,6 +205,11 @@ def _progress(phase: str, live: bool) -> dict[str, Any]:
     return {"state": "live", "progress": -1} if live else {"state": "completed", "progress": 100}
 
 
+def _errors(told: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    message = told.get("message", status.get("message", ""))
+    return {"type": _reason_type(told), "messages": [str(message)] if message else []}
+
+
 def _track(track: Mapping[str, Any]) -> dict[str, Any]:
     return {_snake(name): value for name, value in track.items()}
 
@@ -220,9 +226,9 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def _warning_type(told: Mapping[str, Any]) -> str:
-    """Mux's warning types are snake case, OnAir's reasons are not."""
-    return _snake(str(told.get("reason", "warning"))).lstrip("_")
+def _reason_type(told: Mapping[str, Any]) -> str:
+    """Mux's types of warnings and errors are snake case, OnAir's reasons are not."""
+    return _snake(str(told.get("reason", "unknown"))).lstrip("_")
 
 
 def _unix(timestamp: object) -> int:
