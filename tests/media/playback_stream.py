@@ -16,9 +16,10 @@ import av.filter
 from av.video.frame import PictureType
 
 from onair_core.contract import BroadcastRef
+from onair_core.playback.paths import init_path, segment_path
 from onair_media.cmaf.model import InitSegment, Part, Rendition, Segment, TrackInfo, TrackSegment
-from onair_media.hls import LiveWindow
-from onair_media.playback import LivePlayable
+from onair_media.hls import Entry, GrowingPlaylist, LiveWindow, Playlist
+from onair_media.playback import LivePlayable, Media
 
 FPS = 15
 RATE = 48000
@@ -190,3 +191,41 @@ class Channel:
             self.add(discontinuity=discontinuity)
             discontinuity = False
             await asyncio.sleep(1)
+
+
+class Recording:
+    """An asset with everything a channel's stream has: growing until it is told to end."""
+
+    def __init__(self, seconds: int) -> None:
+        self._channel = Channel()
+        self._channel.start(seconds)
+        self._playlists: dict[str, GrowingPlaylist] = {}
+        names: tuple[Rendition, ...] = ("video", "audio")
+        for name in names:
+            self._playlists[name] = playlist = GrowingPlaylist(1)
+            for segment in self._channel.stream.segments[:seconds]:
+                track = segment.tracks[name]
+                playlist.append(
+                    Entry(
+                        uri=segment_path("keynote-1", 1, name, segment.number),
+                        map_uri=init_path("keynote-1", 1, name, 0),
+                        duration=track.duration,
+                        program_date_time=1_790_000_000 + track.start,
+                    )
+                )
+
+    def lookup(self, playback_id: str) -> Recording | None:
+        return self if playback_id == "keynote-2026" else None
+
+    def end(self) -> None:
+        for playlist in self._playlists.values():
+            playlist.end()
+
+    def multivariant(self, playback_id: str) -> Playlist | None:
+        return self._channel.window.multivariant(playback_id)
+
+    def media_playlist(self, rendition: str) -> Playlist | None:
+        return self._playlists[rendition].playlist()
+
+    async def media(self, path: str) -> Media | None:
+        return await self._channel.playable.media(path)

@@ -1,7 +1,7 @@
 // Buttons, sliders, keys: everything a viewer touches. Knows the <video>, not where its media comes from.
 
 const POINTER_REST = 2_500;
-const AT_EDGE = 4;
+const AT_EDGE = 5;
 const REWINDABLE = 60;
 
 const $ = (id) => document.getElementById(id);
@@ -101,7 +101,7 @@ export function wireControls(video, edge) {
   wake();
 
   function update() {
-    const isLive = edge() !== null && video.duration === Infinity;
+    const isLive = edge() !== null;
     const [start, end] = range();
     player.classList.toggle("paused", video.paused);
     player.classList.toggle("muted", video.muted);
@@ -110,7 +110,8 @@ export function wireControls(video, edge) {
     $("unmute").hidden = !video.muted || video.paused;
     fill($("volume"), video.muted ? 0 : video.volume);
 
-    seek.hidden = end - start <= (isLive ? REWINDABLE : 0);
+    const windowOnly = isLive && document.documentElement.dataset.offer === "live";
+    seek.hidden = end - start <= (windowOnly ? REWINDABLE : 0);
     if (!seek.hidden && !seeking) {
       fill(seek, Math.min(1, Math.max(0, (video.currentTime - start) / (end - start))));
       seek.setAttribute("aria-valuetext", isLive ? `${clock(end - video.currentTime)} behind live` : clock(video.currentTime));

@@ -2,6 +2,7 @@
 
 const NATIVE_TYPE = "application/vnd.apple.mpegurl";
 const RECOVERY_PAUSE = 5_000;
+const NATIVE_HOLD_BACK = 6;
 
 /** "hls.js", "native" or null: this browser cannot play HLS. */
 export function engineName(video) {
@@ -11,7 +12,7 @@ export function engineName(video) {
 
 /**
  * Start playing. `lost(unsupported)` is called at most once, when playback cannot go on by itself.
- * Returns {edge(), stop()}: edge() is where a live viewer should be, in the video's seconds, or null.
+ * Returns {edge(), stop()}: edge() is where a live viewer should be, in the video's seconds; null if not live.
  */
 export function startEngine(video, address, lost) {
   return engineName(video) === "hls.js" ? startHls(video, address, lost) : startNative(video, address, lost);
@@ -49,7 +50,7 @@ function startHls(video, address, lost) {
   hls.loadSource(address);
   hls.attachMedia(video);
   return {
-    edge: () => hls.liveSyncPosition ?? null,
+    edge: () => (hls.latestLevelDetails?.live ? hls.liveSyncPosition : null),
     stop: () => hls.destroy(),
   };
 }
@@ -59,7 +60,12 @@ function startNative(video, address, lost) {
   video.addEventListener("error", onError, { once: true });
   video.src = address;
   return {
-    edge: () => (video.seekable.length ? Math.max(0, video.seekable.end(video.seekable.length - 1) - 6) : null),
+    edge: () => {
+      const { seekable, duration } = video;
+      return duration === Infinity && seekable.length
+        ? Math.max(seekable.start(0), seekable.end(seekable.length - 1) - NATIVE_HOLD_BACK)
+        : null;
+    },
     stop: () => {
       video.removeEventListener("error", onError);
       video.removeAttribute("src");

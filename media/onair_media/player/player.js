@@ -3,6 +3,7 @@
 // document.documentElement.dataset says where it is:
 //   state  waiting | playing | stalled | ended | error
 //   offer  what is being played: live | recording
+//   live   true | false: a recording is live, too, while it grows
 //   media  audio | video
 
 import { wireControls } from "./controls.js";
@@ -33,8 +34,11 @@ function show(state, headline = "", detail = "", action = null) {
   $("detail").textContent = detail;
   $("action").hidden = action === null;
   if (action !== null) [$("action").textContent, $("action").onclick] = action;
-  const playing = root.dataset.offer === "recording" ? "Recording" : "On air";
-  $("state-text").textContent = { playing, stalled: "Interrupted", ended: "Ended" }[state] ?? "Off air";
+  $("state-text").textContent = { playing: nowPlaying(), stalled: "Interrupted", ended: "Ended" }[state] ?? "Off air";
+}
+
+function nowPlaying() {
+  return root.dataset.live === "true" ? "On air" : "Recording";
 }
 
 /** Wait; cut short when the viewer comes back to the page or to the network. */
@@ -104,6 +108,11 @@ function play(offer) {
 
     const look = () => {
       const now = performance.now();
+      const live = String(engine.edge() !== null);
+      if (root.dataset.live !== live) {
+        root.dataset.live = live;
+        if (root.dataset.state === "playing") show("playing");
+      }
       if (video.currentTime !== position) {
         if (position >= 0 && video.currentTime > position && !video.seeking) {
           played = true;
@@ -147,10 +156,11 @@ function jumpHole() {
   }
 }
 
-function replay() {
+/** A recording stands at its end until the viewer wants it again, by button or key. */
+function untilWantedAgain() {
   return new Promise((resolve) => {
     show("ended", "The recording has ended", "", ["Watch again", resolve]);
-    video.addEventListener("seeking", resolve, { once: true });
+    video.addEventListener("play", resolve, { once: true });
   });
 }
 
@@ -164,8 +174,8 @@ async function watchForever() {
     if (before.outcome === "ended") {
       losses = 0;
       if (offer.kind === "recording") {
-        await replay();
-        engine?.stop();
+        await untilWantedAgain();
+        engine.stop();
       } else {
         announce("over");
         await pause(2);
