@@ -9,7 +9,7 @@ import pytest
 
 from onair_core.contract import BroadcastRef, EventType, JournalEvent
 from onair_operator.eventlog import Attempt, Subject, append_journal, append_own, new_log
-from onair_operator.webhooks import Endpoint, Environment, payload, snapshot
+from onair_operator.webhooks import Endpoint, Environment, payload, resources, snapshot
 
 STREAM: dict[str, Any] = {
     "apiVersion": "onair.dev/v1alpha1",
@@ -59,7 +59,7 @@ def record(event_type: EventType, **data: object) -> JournalEvent:
 
 
 def test_a_live_stream_as_mux_shows_it() -> None:
-    assert payload.live_stream_data(STREAM) == {
+    assert resources.live_stream_data(STREAM) == {
         "id": STREAM["metadata"]["uid"],
         "created_at": 1795428000,
         "stream_key": "",
@@ -81,7 +81,7 @@ def test_a_live_stream_as_mux_shows_it() -> None:
 
 
 def test_a_stream_that_is_only_declared_is_idle_with_muxs_defaults() -> None:
-    data = payload.live_stream_data({"metadata": {"uid": "u", "name": "n"}, "spec": {}})
+    data = resources.live_stream_data({"metadata": {"uid": "u", "name": "n"}, "spec": {}})
     assert (data["status"], data["connected"], data["recent_asset_ids"]) == ("idle", False, [])
     assert (data["reconnect_window"], data["max_continuous_duration"]) == (60, 43200)
     assert "active_asset_id" not in data
@@ -103,7 +103,7 @@ def test_an_unrecorded_broadcast_has_no_asset() -> None:
 
 
 def test_an_asset_as_mux_shows_it() -> None:
-    data = payload.asset_data(ASSET)
+    data = resources.asset_data(ASSET)
     assert data == {
         "id": "keynote-7f3k2",
         "created_at": 1795431600,
@@ -114,8 +114,12 @@ def test_an_asset_as_mux_shows_it() -> None:
         "ingest_type": "live_rtmp",
         "playback_ids": [{"id": "rec", "policy": "public"}],
         "progress": {"state": "live", "progress": -1},
-        "recording_times": [{"type": "content", "started_at": "1970-01-01T00:16:40.500000Z", "duration": 10.0}],
+        "recording_times": [
+            {"type": "content", "started_at": {"seconds": 1000, "nanos": 500_000_000}, "duration": 10.0}
+        ],
         "passthrough": "order 7",
+        "max_resolution_tier": "1080p",
+        "encoding_tier": "smart",
         "master_access": "none",
         "mp4_support": "none",
         "test": False,
@@ -127,13 +131,34 @@ def test_what_the_journal_says_of_an_asset_prevails() -> None:
         EventType.ASSET_COMPLETED,
         duration=61.2,
         tracks=[{"type": "video", "max_width": 1280, "max_height": 720}],
-        recording_times=[{"started_at": "2026-11-23T11:00:00.000000Z", "duration": 61.2, "type": "content"}],
+        recording_times=[{"started_at": "2026-11-23T11:00:00.250000Z", "duration": 61.2, "type": "content"}],
     )
     done = {**ASSET, "status": {**ASSET["status"], "isLive": False}}
     data = snapshot(EventType.ASSET_COMPLETED, asset=done, event=event).data
     assert (data["duration"], data["is_live"]) == (61.2, False)
     assert data["progress"] == {"state": "completed", "progress": 100}
     assert data["tracks"] == [{"type": "video", "max_width": 1280, "max_height": 720}]
+    assert data["recording_times"][0]["started_at"] == {"seconds": 1795431600, "nanos": 250_000_000}
+
+
+@pytest.mark.parametrize(
+    ("tracks", "shown"),
+    [
+        ([{"type": "audio", "max_channels": 2}], {"resolution_tier": "audio-only", "max_resolution_tier": "1080p"}),
+        (
+            [{"type": "video", "maxWidth": 1280, "maxHeight": 720, "maxFrameRate": 29.97}],
+            {"resolution_tier": "720p", "aspect_ratio": "16:9", "max_stored_frame_rate": 29.97},
+        ),
+        (
+            [{"type": "video", "max_width": 1080, "max_height": 1920}],
+            {"resolution_tier": "1080p", "aspect_ratio": "9:16"},
+        ),
+        ([{"type": "video", "max_width": 3840, "max_height": 2160}], {"max_resolution_tier": "2160p"}),
+    ],
+)
+def test_an_assets_tiers_follow_its_tracks(tracks: list[dict[str, Any]], shown: dict[str, Any]) -> None:
+    data = resources.asset_data(ASSET, {"tracks": tracks})
+    assert {name: data.get(name) for name in shown} == shown
 
 
 def test_a_recording_without_media_says_why_it_failed() -> None:
@@ -200,7 +225,7 @@ def test_earlier_tries_are_shown_as_mux_shows_them() -> None:
         Attempt(number=2, at=20.0, status=500, body="oops", headers={"Server": "nginx"}, problem="…"),
     ]
     first, second = payload.attempts_shown(log.entries[0], endpoint, tries, 30)
-    assert first["response_status_code"] is None
+    assert "response_status_code" not in first
     assert first["response_body"] == "no answer within 5 seconds"
     assert {name: second[name] for name in second if name not in ("id", "webhook_id")} == {
         "address": "http://x.test/",

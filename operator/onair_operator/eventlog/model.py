@@ -56,7 +56,7 @@ class ObjectRef(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What an event's webhook will show: the state right after it (`webhooks.payload` makes these)."""
+    """What an event's webhook will show: the state right after it (`webhooks.resources` makes these)."""
 
     object: ObjectRef
     data: dict[str, Any]

@@ -1,18 +1,19 @@
 """Webhooks: Mux's envelope and signature, delivered from event logs (DESIGN: Webhooks).
 
-* `payload`, `signature`          what is sent
-* `filters`, `endpoint`           to whom
-* `schedule`, `attempt`           when, and what an outcome leads to
-* `policy`, `outbound`            where it may go, and the request itself
-* `delivery`                      the workers that bring the others together
-* `receive`, `commands`           `onair webhooks listen`: the other end, for trying things out
+* `resources`, `payload`, `signature`  what is sent
+* `filters`, `endpoint`                to whom
+* `schedule`, `attempt`, `settings`    when, and what an outcome leads to
+* `policy`, `outbound`                 where it may go, and the request itself
+* `delivery`, `metrics`                the workers that bring the others together
+* `receive`, `commands`                `onair webhooks listen`: the other end, for trying things out
 """
 
 from onair_operator.webhooks.delivery import Deliverer
 from onair_operator.webhooks.endpoint import Endpoint, EndpointStatus, Failure
 from onair_operator.webhooks.filters import LabelSelector, Requirement
-from onair_operator.webhooks.payload import Environment, snapshot
+from onair_operator.webhooks.payload import Environment
 from onair_operator.webhooks.policy import OutboundPolicy
+from onair_operator.webhooks.resources import snapshot
 from onair_operator.webhooks.settings import DeliverySettings
 
 __all__ = [
