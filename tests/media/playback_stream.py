@@ -157,7 +157,7 @@ class Channel:
         self._next = 0
         self._wall = 0.0
 
-    def lookup(self, playback_id: str) -> LivePlayable | None:
+    async def lookup(self, playback_id: str) -> LivePlayable | None:
         return self.playable if playback_id == "keynote-2026" else None
 
     def begin(self) -> None:
@@ -214,7 +214,7 @@ class Recording:
                     )
                 )
 
-    def lookup(self, playback_id: str) -> Recording | None:
+    async def lookup(self, playback_id: str) -> Recording | None:
         return self if playback_id == "keynote-2026" else None
 
     def end(self) -> None:

@@ -55,8 +55,8 @@ class Channels:
         self.channel = channel
         self.recordings = {"recording-1": Recording(), "recording-2": Recording(fails=True)}
 
-    def lookup(self, playback_id: str) -> Any:
-        return self.recordings.get(playback_id) or self.channel.lookup(playback_id)
+    async def lookup(self, playback_id: str) -> Any:
+        return self.recordings.get(playback_id) or await self.channel.lookup(playback_id)
 
 
 async def serve(directory: Directory, metrics: PlaybackMetrics | None = None) -> Client:

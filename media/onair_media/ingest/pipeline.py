@@ -5,7 +5,6 @@ One `Pipeline` lives as long as its broadcast does in this process, over any num
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Protocol
 
 import structlog
@@ -26,7 +25,7 @@ class PipelineListener(Protocol):
     """What the channel wants to know; each is called on the event loop, as media is taken in."""
 
     def media_started(self) -> None: ...
-    def playable(self) -> None: ...
+    def playable_now(self) -> None: ...
     def codec_changed(self, change: CodecChanged) -> None: ...
 
 
@@ -42,7 +41,6 @@ class Pipeline:
         listener: PipelineListener,
         resume: ResumePoint | None = None,
     ) -> None:
-        self.dropped: Counter[str] = Counter()
         self._broadcast = broadcast
         self._window = window
         self._recorder = recorder
@@ -54,6 +52,7 @@ class Pipeline:
             media_origin=resume.media_end if resume else 0.0,
             tracks=resume.tracks if resume else None,
         )
+        self.dropped = self._packager.dropped
         self._target_duration = resume.target_duration if resume else None
         self._held: list[InitSegment | Segment] | None = []  # until the window has begun
         self._started = False
@@ -88,15 +87,25 @@ class Pipeline:
         """The connection ended: what was received becomes the last segment of it."""
         self._take(self._packager.disconnect())
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the packager waits for a track, so that `tick` is needed."""
+        return not self._packager.started
+
+    @property
+    def media_end(self) -> float:
+        """Seconds of media in complete segments, over the whole broadcast."""
+        return self._packager.media_end
+
     def _take(self, outputs: list[Output]) -> None:
+        if not self._started and (outputs or self._packager.started):
+            self._started = True
+            self._listener.media_started()
         for output in outputs:
             if isinstance(output, CodecChanged):
                 self._listener.codec_changed(output)
                 return
             self._keep(output)
-        if not self._started and self._packager.started:
-            self._started = True
-            self._listener.media_started()
 
     def _keep(self, output: InitSegment | Segment) -> None:
         if self._recorder is not None:
@@ -113,12 +122,16 @@ class Pipeline:
 
     def _begin_window(self) -> None:
         """The first playlist can be served from now on: what must stay constant is fixed here."""
-        self._window.begin(self._broadcast, self._packager.fix_target_duration(self._target_duration))
+        target = self._packager.fix_target_duration(self._target_duration)
+        if self._recorder is not None:
+            self._recorder.fix_target_duration(target)
+        self._window.begin(self._broadcast)
+        self._window.fix_target_duration(target)
         held, self._held = self._held or [], None
         for output in held:
             self._show(output)
         self._packager.set_steady()
-        self._listener.playable()
+        self._listener.playable_now()
 
     def _show(self, output: InitSegment | Segment) -> None:
         if isinstance(output, InitSegment):

@@ -33,7 +33,7 @@ class PlaybackHandlers:
     async def multivariant(self, request: web.Request) -> web.StreamResponse:
         """`/{playback id}.m3u8`"""
         playback_id = request.match_info["playback_id"]
-        playable = self._directory.lookup(playback_id)
+        playable = await self._directory.lookup(playback_id)
         if playable is None:
             return self._answer("multivariant", request, unknown(playback_id))
         refusal = check_query(request.query.items()) if request.query_string else None
@@ -47,7 +47,7 @@ class PlaybackHandlers:
     async def media_playlist(self, request: web.Request) -> web.StreamResponse:
         """`/{playback id}/{rendition}.m3u8`"""
         match = request.match_info
-        playable = self._directory.lookup(match["playback_id"])
+        playable = await self._directory.lookup(match["playback_id"])
         if playable is None:
             return self._answer("media", request, unknown(match["playback_id"]))
         playlist = playable.media_playlist(match["rendition"])
@@ -58,7 +58,7 @@ class PlaybackHandlers:
     async def segment(self, request: web.Request) -> web.StreamResponse:
         """`/{playback id}/{media path}`"""
         match = request.match_info
-        playable = self._directory.lookup(match["playback_id"])
+        playable = await self._directory.lookup(match["playback_id"])
         if playable is None:
             return self._answer("segment", request, unknown(match["playback_id"]))
         path = match["path"]

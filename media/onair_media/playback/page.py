@@ -32,7 +32,7 @@ class PageHandlers:
         playback_id = request.match_info["playback_id"]
         if not is_playback_id(playback_id):
             return self._count(web.Response(status=400, text="That is not a playback ID.\n"))
-        playable = self._directory.lookup(playback_id)
+        playable = await self._directory.lookup(playback_id)
         title = playable.title if isinstance(playable, Titled) else ""
         response = web.Response(
             status=200 if playable is not None else 404,

@@ -56,6 +56,6 @@ class Titled(Protocol):
 class Directory(Protocol):
     """Everything that can be played here."""
 
-    def lookup(self, playback_id: str) -> Playable | None:
+    async def lookup(self, playback_id: str) -> Playable | None:
         """None: no such playback ID (404)."""
         ...

@@ -1,0 +1,164 @@
+"""All channels of this process: found by stream key when a publisher comes, by playback ID when a viewer does."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+
+from onair_core.contract import ChannelConfig, StreamRef
+from onair_media.ingest.channel import Channel
+from onair_media.ingest.clock import Clock
+from onair_media.ingest.directory import PlaybackDirectory
+from onair_media.ingest.journal import Journal
+from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.studio import Studio
+from onair_media.recording import Recording
+
+log = structlog.get_logger(__name__)
+
+# How often a sign of life is left on disk while broadcasts are open: after a kill the reconnect window counts from it.
+ALIVE_SECONDS = 2.0
+
+
+class ChannelHost:
+    """`on_journal(stream)` is called when a channel's journal has grown; `on_finished` when a recording became VOD.
+
+    Files lie below `folder`: `journals/<uid>.jsonl`, `unfinished/<asset>.json`, `alive`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_journal: Callable[[StreamRef], None],
+        on_finished: Callable[[Recording], None] = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self._folder = folder
+        self._on_journal = on_journal
+        self._studio = Studio(folder / "unfinished", self.clock, on_finished)
+        self.directory = PlaybackDirectory(self._studio.library)
+        self._channels: dict[str, Channel] = {}
+        self._keys: dict[bytes, Channel] = {}
+        self._key_secret = secrets.token_bytes(32)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._alive = folder / "alive"
+        self._last_seen = self._read_alive()
+        self._alive_task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Finishes what an earlier process left; call before the first `configure`."""
+        (self._folder / "journals").mkdir(parents=True, exist_ok=True)
+        await self._studio.finish_left_over()
+        self._alive_task = asyncio.get_running_loop().create_task(self._leave_signs())
+
+    async def stop(self) -> None:
+        """Open broadcasts stay open on disk; end the publishers first."""
+        if self._alive_task is not None:
+            self._alive_task.cancel()
+        await asyncio.gather(*(channel.shut_down() for channel in self._channels.values()))
+        await self._studio.shut_down()
+        self._touch()
+        self._disk.shutdown()
+
+    # What the control plane asks
+
+    async def configure(self, config: ChannelConfig) -> None:
+        """Makes or updates a channel. A new one goes on where an earlier process was ended, if it was."""
+        channel = self._channels.get(config.stream.uid)
+        if channel is None:
+            channel = Channel(config, clock=self.clock, journal=self._journal(config.stream), studio=self._studio)
+            self._channels[config.stream.uid] = channel
+            await channel.resume(self._last_seen or self.clock.now())
+        else:
+            channel.configure(config)
+        self._index(channel)
+
+    def set_title(self, stream: StreamRef, title: str) -> None:
+        """What the player page calls the stream."""
+        channel = self._channels.get(stream.uid)
+        if channel is not None:
+            channel.playable.title = title
+
+    def set_asset(self, asset_id: str, store_url: str, playback_ids: set[str], title: str = "") -> None:
+        """Which playback IDs play a recording. Raises `StoreError` when its store cannot be opened."""
+        self.directory.set_asset(asset_id, self._studio.store(store_url), playback_ids, title)
+
+    def remove(self, stream: StreamRef) -> None:
+        """Ends the channel's broadcast and cuts its publisher. The journal stays until `forget`."""
+        channel = self._channels.get(stream.uid)
+        if channel is None:
+            return
+        channel.remove()
+        self._keys = {key: other for key, other in self._keys.items() if other is not channel}
+        self.directory.set_live(channel.playable, set())
+
+    def forget(self, stream: StreamRef) -> None:
+        """The control plane has all events of a removed channel."""
+        channel = self._channels.pop(stream.uid, None)
+        if channel is not None:
+            channel.journal.delete()
+
+    def complete(self, stream: StreamRef, broadcast_id: str) -> None:
+        """Ends that broadcast, if it is open."""
+        channel = self._channels.get(stream.uid)
+        if channel is not None:
+            channel.complete(broadcast_id)
+
+    def channel(self, stream: StreamRef) -> Channel | None:
+        return self._channels.get(stream.uid)
+
+    @property
+    def channels(self) -> list[Channel]:
+        return list(self._channels.values())
+
+    # ingest.session.Admission
+
+    def admit(self, session: PublisherSession, key: str) -> Channel:
+        """Finds the channel of a stream key. Raises `Refused`."""
+        channel = self._keys.get(self._hash(key)) if key else None
+        if channel is None:
+            raise Refused("NetStream.Publish.BadName", "No stream has this key.")
+        channel.admit(session)
+        return channel
+
+    # Inside
+
+    def _index(self, channel: Channel) -> None:
+        self._keys = {key: other for key, other in self._keys.items() if other is not channel}
+        for key in channel.config.keys:
+            self._keys.setdefault(self._hash(key), channel)
+        self.directory.set_live(channel.playable, {entry.id for entry in channel.config.playback})
+
+    def _hash(self, key: str) -> bytes:
+        """Keys are looked up by a keyed hash: the time it takes says nothing about how much of a guess was right."""
+        return hmac.digest(self._key_secret, key.encode(), "sha256")
+
+    def _journal(self, stream: StreamRef) -> Journal:
+        path = self._folder / "journals" / f"{stream.uid}.jsonl"
+        return Journal(path, self._disk, lambda: self._on_journal(stream))
+
+    async def _leave_signs(self) -> None:
+        while True:
+            if any(channel.broadcast is not None for channel in self._channels.values()):
+                self._touch()
+            await asyncio.sleep(ALIVE_SECONDS)
+
+    def _touch(self) -> None:
+        try:
+            self._alive.write_text(f"{self.clock.now():.3f}\n")
+        except OSError as error:
+            log.warning("no sign of life could be left", problem=error.strerror)
+
+    def _read_alive(self) -> float | None:
+        try:
+            return float(self._alive.read_text())
+        except (OSError, ValueError):
+            return None
