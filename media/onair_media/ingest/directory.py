@@ -34,6 +34,14 @@ class PlaybackDirectory:
         view = self._library.get(entry.asset_id) or await self._library.open(entry.asset_id, entry.store)
         return _Preparing(entry.title) if view is None else view
 
+    def at_hand(self, playback_id: str) -> Playable | None:
+        """As `lookup`, without waiting: what is live, and recordings that are open already."""
+        live = self._live.get(playback_id)
+        if live is not None:
+            return live
+        entry = self._assets.get(playback_id)
+        return None if entry is None else self._library.get(entry.asset_id)
+
     def set_live(self, playable: LivePlayable, playback_ids: set[str]) -> None:
         """These IDs, and no others, play this channel."""
         for playback_id in [known for known, shown in self._live.items() if shown is playable]:

@@ -1,9 +1,10 @@
 """HLS over HTTP: the routes a viewer sees, the same in an ingest pod, an edge and `onair local`.
 
 `handlers` decides, `replies` writes responses down (pure), `requests` reads conditions, ranges and parameters
-(pure), `response` puts the bytes on the wire, `page` serves the player.
+(pure), `response` puts the bytes on the wire, `page` serves the player. `express` is the short way for the bulk.
 """
 
+from onair_media.playback.express import PlaybackServer
 from onair_media.playback.live import LivePlayable
 from onair_media.playback.metrics import PlaybackMetrics
 from onair_media.playback.playable import Directory, Media, MediaSource, Playable, Titled
@@ -16,6 +17,7 @@ __all__ = [
     "MediaSource",
     "Playable",
     "PlaybackMetrics",
+    "PlaybackServer",
     "Titled",
     "add_routes",
 ]

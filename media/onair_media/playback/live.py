@@ -20,5 +20,9 @@ class LivePlayable:
         return self.window.media_playlist(rendition)
 
     async def media(self, path: str) -> Media | None:
+        return self.media_now(path)
+
+    def media_now(self, path: str) -> Media | None:
+        """As `media`, without waiting."""
         data = self.window.media(path)
         return None if data is None else Media.of(data)

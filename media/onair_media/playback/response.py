@@ -31,6 +31,11 @@ class _Clock:
 _clock = _Clock()
 
 
+def date_field() -> str:
+    """The Date field for now, with its CRLF (RFC 9110 6.6.1)."""
+    return _clock.field()
+
+
 class ReplyResponse(web.StreamResponse):
     """Sends a `Reply`. HEAD gets the same head without the body.
 
@@ -71,7 +76,7 @@ class ReplyResponse(web.StreamResponse):
             connection = "Connection: close\r\n"
         elif request.version < HttpVersion11:
             connection = "Connection: keep-alive\r\n"
-        head = f"{reply.head}{_clock.field()}{connection}\r\n".encode("latin-1")
+        head = f"{reply.head}{date_field()}{connection}\r\n".encode("latin-1")
         if request.method == "HEAD":
             transport.write(head)
             return
