@@ -7,22 +7,19 @@ import io
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import av
 import m3u8
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from playback_stream import Channel
 from prometheus_client import CollectorRegistry
 
 from onair_media.hls import Entry, GrowingPlaylist, Playlist
-from onair_media.playback import Directory, Media, PlaybackMetrics, add_routes
-
-Client = TestClient[web.Request, web.Application]
+from onair_media.playback import Media, Playable, PlaybackMetrics, PlaybackServer, add_routes
 
 
 class Recording:
@@ -55,16 +52,41 @@ class Channels:
         self.channel = channel
         self.recordings = {"recording-1": Recording(), "recording-2": Recording(fails=True)}
 
-    async def lookup(self, playback_id: str) -> Any:
-        return self.recordings.get(playback_id) or await self.channel.lookup(playback_id)
+    def at_hand(self, playback_id: str) -> Playable | None:
+        if playback_id == "keynote-2026":
+            return self.channel.playable
+        return self.recordings.get(playback_id)
+
+    async def lookup(self, playback_id: str) -> Playable | None:
+        return self.at_hand(playback_id)
 
 
-async def serve(directory: Directory, metrics: PlaybackMetrics | None = None) -> Client:
+class Client:
+    """A viewer of one server."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self.port = port
+        self.get, self.head, self.options, self.post = session.get, session.head, session.options, session.post
+
+
+@asynccontextmanager
+async def serve(channels: Channels, way: str, metrics: PlaybackMetrics | None = None) -> AsyncIterator[Client]:
+    """`aiohttp`: the routes alone; `express`: with the short way in front."""
+    metrics = metrics or PlaybackMetrics()
     app = web.Application()
-    add_routes(app, directory, metrics)
-    client = TestClient(TestServer(app))
-    await client.start_server()
-    return client
+    add_routes(app, channels, metrics)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    server = PlaybackServer(runner, channels.at_hand, metrics)
+    if way == "express":
+        port = await server.listen("127.0.0.1", 0)
+    else:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield Client(session, port)
+    await server.close()
+    await runner.cleanup()
 
 
 @pytest.fixture
@@ -72,11 +94,10 @@ def channel() -> Channel:
     return Channel()
 
 
-@pytest.fixture
-async def client(channel: Channel) -> AsyncIterator[Client]:
-    client = await serve(Channels(channel))
-    yield client
-    await client.close()
+@pytest.fixture(params=["aiohttp", "express"])
+async def client(channel: Channel, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with serve(Channels(channel), request.param) as client:
+        yield client
 
 
 def listed(text: str) -> list[str]:
@@ -286,15 +307,15 @@ async def test_a_viewer_that_leaves_disturbs_nobody(channel: Channel, client: Cl
     assert (await client.get("/keynote-2026.m3u8")).status == 200
 
 
-async def test_requests_and_bytes_are_counted_without_playback_ids(channel: Channel) -> None:
+@pytest.mark.parametrize("way", ["aiohttp", "express"])
+async def test_requests_and_bytes_are_counted_without_playback_ids(channel: Channel, way: str) -> None:
     registry = CollectorRegistry()
-    client = await serve(Channels(channel), PlaybackMetrics(registry))
-    await client.get("/keynote-2026.m3u8")
-    channel.start()
-    plain = {"Accept-Encoding": "identity"}
-    body = await (await client.get("/keynote-2026/video.m3u8", headers=plain)).read()
-    await client.head("/keynote-2026/video.m3u8")
-    await client.close()
+    async with serve(Channels(channel), way, PlaybackMetrics(registry)) as client:
+        await client.get("/keynote-2026.m3u8")
+        channel.start()
+        plain = {"Accept-Encoding": "identity"}
+        body = await (await client.get("/keynote-2026/video.m3u8", headers=plain)).read()
+        await client.head("/keynote-2026/video.m3u8")
 
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"onair_playback_{name}_total", labels)
@@ -302,6 +323,59 @@ async def test_requests_and_bytes_are_counted_without_playback_ids(channel: Chan
     assert value("requests", kind="multivariant", status="412") == 1
     assert value("requests", kind="media", status="200") == 2
     assert value("sent_bytes", kind="media") == len(body)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n",
+        b"GET /keynote-2026.m3u8?redundant_streams=true HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_unusual_requests_are_answered_as_well(channel: Channel, client: Client, request_bytes: bytes) -> None:
+    channel.start()
+    assert (await raw(client, request_bytes)).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_a_request_in_pieces_is_answered(channel: Channel, client: Client) -> None:
+    channel.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    for piece in (b"GET /keynote-2026.m", b"3u8 HTTP/1.1\r\nHost: a\r\nConn", b"ection: close\r\n\r\n"):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+
+
+async def test_garbage_is_refused(client: Client) -> None:
+    for garbage in (
+        b"\x16\x03\x01\x02\x00",
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\n\x00\r\n\r\n",
+    ):
+        answer = await raw(client, garbage + b"\r\n\r\n")
+        assert b" 400 " in answer.split(b"\r\n")[0]
+
+
+async def test_a_connection_goes_on_after_the_short_way_was_left(channel: Channel) -> None:
+    """One connection: playlist, range, playlist, page."""
+    channel.start()
+    async with (
+        serve(Channels(channel), "express") as client,
+        aiohttp.ClientSession(f"http://127.0.0.1:{client.port}", connector=aiohttp.TCPConnector(limit=1)) as viewer,
+    ):
+        for path, headers, status in (
+            ("/keynote-2026.m3u8", {}, 200),
+            ("/keynote-2026/keynote-1/1/video/0.m4s", {"Range": "bytes=0-9"}, 206),
+            ("/keynote-2026/video.m3u8", {}, 200),
+            ("/watch/keynote-2026", {}, 200),
+        ):
+            async with viewer.get(path, headers=headers) as response:
+                assert response.status == status
+                assert await response.read()
 
 
 async def test_strict_hls_parser_accepts_every_playlist(channel: Channel, client: Client, js_packages: Path) -> None:
