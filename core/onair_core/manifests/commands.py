@@ -1,0 +1,36 @@
+"""`onair validate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import click
+
+from onair_core.manifests.load import load
+from onair_core.manifests.validate import validate as validate_documents
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How problems are shown.")
+def validate(paths: tuple[str, ...], output: str) -> None:
+    """Check manifests as the API server would.
+
+    PATH is a file, a folder, or - for standard input. Each problem is shown with file, line, field and reason; the exit
+    status is 1 when there is one.
+    """
+    result = validate_documents(load(paths))
+    problems = sorted(result.problems)
+    if output == "json":
+        click.echo(json.dumps([dataclasses.asdict(problem) for problem in problems], indent=2))
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+        for notice in result.skipped:
+            click.echo(f"note: {notice}", err=True)
+        valid = len(result.manifests)
+        click.echo(f"{valid} valid, {len(problems)} problem{'' if len(problems) == 1 else 's'}", err=True)
+    if problems:
+        sys.exit(1)

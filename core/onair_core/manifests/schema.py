@@ -1,0 +1,170 @@
+"""Structural schemas as the API server applies them: defaults, then the shape, then the rules (CEL)."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import cel
+import jsonschema
+
+from onair_core.manifests.load import FieldPath
+
+Found = tuple[FieldPath, str]
+_NOT_JSON_SCHEMA = ("default", "description", "format")
+
+
+def with_defaults(value: Any, schema: dict[str, Any]) -> Any:
+    """A copy with defaults filled in, from the outside in; null counts as left out where there is a default."""
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        filled = dict(value)
+        for name, below in properties.items():
+            if "default" in below and filled.get(name) is None:
+                filled[name] = copy.deepcopy(below["default"])
+            if filled.get(name) is None:
+                filled.pop(name, None)
+            else:
+                filled[name] = with_defaults(filled[name], below)
+        return filled
+    if isinstance(value, list) and "items" in schema:
+        return [with_defaults(item, schema["items"]) for item in value]
+    return value
+
+
+def shape_problems(value: Any, schema: dict[str, Any]) -> Iterator[Found]:
+    """Where a value does not have the schema's shape."""
+    validator = jsonschema.Draft202012Validator(_convert(schema))
+    for error in validator.iter_errors(value):
+        yield from _explain(error)
+    yield from _duplicate_list_keys(value, schema, ())
+
+
+def rule_problems(value: Any, schema: dict[str, Any], old: Any = None) -> Iterator[Found]:
+    """Where a value breaks a rule. Rules about changes are applied when `old` is there."""
+    yield from _rules(value, old, schema, ())
+
+
+# Shape
+
+
+def _explain(error: Any) -> Iterator[Found]:
+    path: FieldPath = tuple(error.absolute_path)
+    value, expected = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for name in value:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+                yield (*path, name), f"unknown field{hint}"
+    elif error.validator == "required":
+        for name in expected:
+            if name not in value:
+                yield (*path, name), "is required"
+    elif error.validator == "enum":
+        yield path, f"must be one of {', '.join(map(str, expected))}; it is {_show(value)}"
+    elif error.validator == "type":
+        yield path, f"must be {_article(str(expected))}; it is {_show(value)}"
+    elif error.validator in ("minimum", "maximum"):
+        word = "at least" if error.validator == "minimum" else "at most"
+        yield path, f"must be {word} {expected}; it is {_show(value)}"
+    elif error.validator in ("minLength", "maxLength"):
+        word = "at least" if error.validator == "minLength" else "at most"
+        yield path, f"must have {word} {expected} characters; it has {len(value)}"
+    elif error.validator in ("minItems", "maxItems"):
+        word = "at least" if error.validator == "minItems" else "at most"
+        yield path, f"must have {word} {expected} entries; it has {len(value)}"
+    elif error.validator == "pattern":
+        yield path, f"must match {expected}; it is {_show(value)}"
+    else:
+        yield path, error.message
+
+
+def _show(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _article(kind: str) -> str:
+    return {"integer": "a whole number", "object": "an object", "array": "a list"}.get(kind, f"a {kind}")
+
+
+def _convert(schema: dict[str, Any]) -> dict[str, Any]:
+    made = {
+        name: value
+        for name, value in schema.items()
+        if not name.startswith("x-kubernetes-") and name not in _NOT_JSON_SCHEMA
+    }
+    if "properties" in schema:
+        made["properties"] = {name: _convert(below) for name, below in schema["properties"].items()}
+        made["additionalProperties"] = False
+    elif isinstance(schema.get("additionalProperties"), dict):
+        made["additionalProperties"] = _convert(schema["additionalProperties"])
+    if "items" in schema:
+        made["items"] = _convert(schema["items"])
+    return made
+
+
+def _duplicate_list_keys(value: Any, schema: dict[str, Any], path: FieldPath) -> Iterator[Found]:
+    if isinstance(value, dict):
+        for name, below in schema.get("properties", {}).items():
+            if name in value:
+                yield from _duplicate_list_keys(value[name], below, (*path, name))
+    elif isinstance(value, list) and "items" in schema:
+        keys = schema.get("x-kubernetes-list-map-keys")
+        seen: set[tuple[Any, ...]] = set()
+        for index, item in enumerate(value):
+            if keys and isinstance(item, dict):
+                own = tuple(str(item.get(key)) for key in keys)
+                if own in seen:
+                    named = ", ".join(f"{key} {part!r}" for key, part in zip(keys, own, strict=True))
+                    yield (*path, index), f"another entry has the same {named}"
+                seen.add(own)
+            yield from _duplicate_list_keys(item, schema["items"], (*path, index))
+
+
+# Rules
+
+
+def _rules(value: Any, old: Any, schema: dict[str, Any], path: FieldPath) -> Iterator[Found]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        expression = rule["rule"]
+        changes = "oldSelf" in expression
+        if changes and old is None:
+            continue
+        context = {"self": value, **({"oldSelf": old} if changes else {})}
+        try:
+            holds = _program(expression).execute(context)
+        except (ValueError, TypeError, RuntimeError) as error:
+            yield path, f"the rule {expression!r} cannot be applied: {error}"
+            continue
+        if holds is not True:
+            at = tuple(part for part in rule.get("fieldPath", "").split(".") if part)
+            message = rule.get("message", f"must hold: {expression}")
+            yield (*path, *at), message
+    if isinstance(value, dict):
+        for name, below in schema.get("properties", {}).items():
+            if name in value:
+                before = old.get(name) if isinstance(old, dict) else None
+                yield from _rules(value[name], before, below, (*path, name))
+    elif isinstance(value, list) and "items" in schema:
+        keys = schema.get("x-kubernetes-list-map-keys", ())
+        for index, item in enumerate(value):
+            before = _same_entry(item, old, keys)
+            yield from _rules(item, before, schema["items"], (*path, index))
+
+
+def _same_entry(item: Any, old: Any, keys: Any) -> Any:
+    """What a list-map entry was before, by its keys."""
+    if not keys or not isinstance(old, list) or not isinstance(item, dict):
+        return None
+    return next((o for o in old if isinstance(o, dict) and all(o.get(k) == item.get(k) for k in keys)), None)
+
+
+@lru_cache(maxsize=256)
+def _program(expression: str) -> cel.Program:
+    return cel.compile(expression)
