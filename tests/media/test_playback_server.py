@@ -409,3 +409,22 @@ async def test_strict_hls_parser_accepts_every_playlist(channel: Channel, client
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(verdicts) == len(playlists)
     assert [verdict for verdict in verdicts if verdict["error"]] == []
+
+
+async def test_the_watch_page_trusts_nobody_else_and_its_files_may_be_kept(client: Client) -> None:
+    page = await client.get("/watch/keynote-2026")
+    text = await page.text()
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "://" not in text.replace("http://www.w3.org", "")
+    address = next(part for part in text.split('"') if part.endswith("/player.js"))
+    script = await client.get(address)
+    assert script.content_type == "text/javascript"
+    assert "immutable" in script.headers["Cache-Control"]
+    stale = await client.get("/watch/assets/v000000000000/player.js")
+    assert "immutable" not in stale.headers["Cache-Control"], "an upgrade must not be cached under the old name"
+    assert (await client.get(address, headers={"If-None-Match": script.headers["ETag"]})).status == 304
+    assert (await client.get("/watch/assets/..%2f..%2fvendor.py")).status == 404
+    assert (await client.get("/watch/unknown-id-1")).status == 404
+    assert (await client.get("/watch/short")).status == 400
