@@ -26,7 +26,7 @@ STREAM: dict[str, Any] = {
 ASSET: dict[str, Any] = {
     "metadata": {"name": "keynote-1", "creationTimestamp": "2026-11-23T10:00:00Z"},
     "spec": {"liveStream": {"name": "keynote", "uid": "stream-uid"}, "title": "Keynote", "passthrough": "7"},
-    "status": {"phase": "Ready", "isLive": True, "playback": [{"id": "recording", "policy": "public"}]},
+    "status": {"state": "Ready", "isLive": True, "playback": [{"id": "recording", "policy": "public"}]},
 }
 # What Mux's SDK does not describe: OnAir's own part, and the deprecated fields that captured bodies have.
 UNTYPED = ("accessor", "accessor_source", "request_id")
@@ -66,7 +66,7 @@ def webhook(event_type: EventType, asset: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_webhook_has_the_types_of_muxs_sdk(js_packages: Path, tmp_path: Path) -> None:
-    failed = {**ASSET, "status": {"phase": "Errored"}}
+    failed = {**ASSET, "status": {"state": "Errored"}}
     bodies = [
         webhook(event_type, failed if event_type is EventType.ASSET_ERRORED else ASSET) for event_type in EventType
     ]

@@ -42,7 +42,7 @@ ASSET: dict[str, Any] = {
     "metadata": {"name": "keynote-7f3k2", "namespace": "events", "creationTimestamp": "2026-11-23T11:00:00Z"},
     "spec": {"liveStream": {"name": "keynote", "uid": STREAM["metadata"]["uid"]}, "passthrough": "order 7"},
     "status": {
-        "phase": "Ready",
+        "state": "Ready",
         "isLive": True,
         "duration": 10.0,
         "playback": [{"name": "main", "id": "rec", "policy": "public"}],
@@ -163,7 +163,7 @@ def test_an_assets_tiers_follow_its_tracks(tracks: list[dict[str, Any]], shown: 
 
 def test_a_recording_without_media_says_why_it_failed() -> None:
     event = record(EventType.ASSET_ERRORED, reason="NoMedia", message="No audio or video came.")
-    failed = {**ASSET, "status": {"phase": "Errored"}}
+    failed = {**ASSET, "status": {"state": "Errored"}}
     data = snapshot(EventType.ASSET_ERRORED, asset=failed, event=event).data
     assert (data["status"], data["progress"]) == ("errored", {"state": "errored", "progress": -1})
     assert data["errors"] == {"type": "no_media", "messages": ["No audio or video came."]}

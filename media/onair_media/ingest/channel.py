@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import structlog
 
 from onair_core.contract import BroadcastRef, ChannelConfig, DisconnectReason, EventType, JournalEvent, Phase
 from onair_media import lifecycle
-from onair_media.cmaf import CodecChanged
+from onair_media.cmaf import CodecChanged, TrackInfo
 from onair_media.hls import LiveWindow
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.journal import Journal
@@ -161,8 +162,7 @@ class Channel:
         if session.number == self._state.publisher and self._pipeline is not None:
             # Before the lifecycle hears of it: what was received may be what makes the stream playable.
             self._pipeline.disconnect()
-        if reason is not DisconnectReason.SERVER_RESTARTED:
-            self._feed(lifecycle.PublisherLeft(session.number, reason))
+        self._feed(lifecycle.PublisherLeft(session.number, reason))
 
     # What the pipeline and the recorder tell
 
@@ -313,6 +313,19 @@ def _asset_data(recording: Recording, media_end: float) -> dict[str, Any]:
     """What an asset's event says of its content. The store may be a moment behind: media counts, not uploads."""
     return {
         "duration": round(media_end, 3),
-        "tracks": [msgspec.to_builtins(track) for track in recording.tracks],
+        "tracks": [_track_data(track) for track in recording.tracks],
         "recording_times": [msgspec.to_builtins(times) for times in recording.times],
+    }
+
+
+def _track_data(track: TrackInfo) -> dict[str, Any]:
+    """A track in Mux's words."""
+    if track.rendition == "video":
+        size = {"max_width": track.width, "max_height": track.height}
+        return {"type": "video", "codec": track.codec, **size, "max_frame_rate": track.frame_rate or 0.0}
+    return {
+        "type": "audio",
+        "codec": track.codec,
+        "max_channels": track.channels,
+        "sample_rate": track.sample_rate,
     }

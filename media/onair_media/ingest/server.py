@@ -41,7 +41,15 @@ class RtmpServer:
         self.address: tuple[str, int] = ("", 0)
 
     async def start(self, host: str, port: int) -> None:
-        """Listens; raises OSError when the address cannot be had. Port 0: the one chosen is in `address`."""
+        """`bind` and `serve`."""
+        await self.bind(host, port)
+        self.serve()
+
+    async def bind(self, host: str, port: int) -> None:
+        """Takes the address; raises OSError when it cannot be had. Port 0: the one chosen is in `address`.
+
+        Publishers that come before `serve` wait in the backlog instead of being refused.
+        """
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in infos:
@@ -60,6 +68,11 @@ class RtmpServer:
                 raise
             self._listeners.append(listener)
             self.address = listener.getsockname()[:2]
+
+    def serve(self) -> None:
+        """Accepts connections from now on."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
             loop.add_reader(listener, self._accept, listener)
 
     def stop_accepting(self) -> None:

@@ -191,6 +191,8 @@ class _Machine:
 
     def configure(self, given: Configure) -> None:
         before, after = self.state.settings, given.settings
+        if not after.key_generation:  # no key for now, which is not another key
+            after = replace(after, key_generation=before.key_generation)
         if after == before:
             return
         self._set(settings=after, test_over=False)
@@ -295,8 +297,10 @@ class _Machine:
                 self._tell(EventType.ASSET_ERRORED, broadcast.ref, reason="NoMedia", message="No audio or video came.")
 
     def _tell_connected(self, *, new: bool) -> None:
-        self._tell(EventType.STREAM_CONNECTED)
-        if new and self.state.broadcast is not None and self.state.broadcast.recording:
+        broadcast = self.state.broadcast
+        recorded = broadcast is not None and broadcast.recording
+        self._tell(EventType.STREAM_CONNECTED, recorded=recorded)
+        if new and recorded:
             self._tell(EventType.ASSET_CREATED)
 
     def _tell_ready(self) -> None:

@@ -99,7 +99,7 @@ def asset_data(asset: Mapping[str, Any], told: Mapping[str, Any] | None = None) 
     metadata, spec, status = asset["metadata"], asset.get("spec") or {}, asset.get("status") or {}
     told = told or {}
     live = bool(status.get("isLive"))
-    phase = str(status.get("phase", "Preparing")).lower()
+    phase = str(status.get("state", "Preparing")).lower()
     duration = told.get("duration", status.get("duration"))
     tracks = [_in_snake_case(track) for track in told.get("tracks", status.get("tracks")) or ()]
     times = told.get("recording_times", status.get("recordingTimes")) or ()
@@ -138,7 +138,7 @@ def _progress(phase: str, live: bool) -> dict[str, Any]:
 
 
 def _errors(told: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
-    message = told.get("message", status.get("message", ""))
+    message = told.get("message", status.get("error", ""))
     return {"type": _reason_type(told), "messages": [str(message)] if message else []}
 
 
