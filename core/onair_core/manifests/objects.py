@@ -94,7 +94,6 @@ class WebhookEndpointSpec(_Spec, frozen=True, kw_only=True):
     secret_ref: SecretRef
     events: tuple[str, ...] = ()
     selector: dict[str, Any] = msgspec.field(default_factory=dict)
-    timeout_seconds: int = 5
     suspended: bool = False
 
 

@@ -52,17 +52,21 @@ class Manifest:
 
 @dataclass(slots=True)
 class Validated:
-    """`broken`: identities whose document is there, but not valid. `skipped`: documents of other kinds."""
+    """`broken`: identities whose document is there, but not valid. `skipped`: documents of other kinds.
+
+    `unreadable`: files whose documents are unknown now.
+    """
 
     manifests: dict[Identity, Manifest] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[Identity] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
 
 
 def validate(loaded: Loaded, old: Callable[[Identity], dict[str, Any] | None] = lambda _: None) -> Validated:
     """Judges every document; one that is wrong does not stop the others. `old`: the object as it is now, if it exists."""
-    result = Validated(problems=list(loaded.problems))
+    result = Validated(problems=list(loaded.problems), unreadable=set(loaded.unreadable))
     for document in loaded.documents:
         kind, api_version = document.value.get("kind"), document.value.get("apiVersion")
         if kind == "Secret" and api_version == "v1":

@@ -1,0 +1,242 @@
+"""`onair local` as a process: everything started in order, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY, generate_latest
+from watchfiles import Change as FileChange
+from watchfiles import awatch
+
+from onair_core.local_state import LocalState
+from onair_core.manifests import Problem
+from onair_media.ingest.host import ChannelHost
+from onair_media.ingest.metrics import IngestCollector
+from onair_media.ingest.server import RtmpServer
+from onair_media.ingest.tls import TlsFiles, self_signed
+from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes
+from onair_operator.eventlog import FileEventLogs
+from onair_operator.local.addresses import Addresses, reachable
+from onair_operator.local.control import Control
+from onair_operator.local.requests import waiting
+from onair_operator.local.secrets import root_secret
+from onair_operator.webhooks import Deliverer, Environment, OutboundPolicy
+
+log = structlog.get_logger(__name__)
+
+WATCH_DEBOUNCE_MS = 200
+MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class StartError(Exception):
+    """It cannot start; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line. Addresses are (host, port); port 0 takes a free one."""
+
+    paths: tuple[Path, ...]
+    state_dir: Path
+    rtmp: tuple[str, int]
+    http: tuple[str, int]
+    tls: tuple[Path, Path] | None = None
+    allow_loopback: bool = False
+    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+async def serve(
+    options: Options,
+    *,
+    report: Callable[[list[Problem]], None],
+    ready: Callable[[LocalState, Addresses, Control], None],
+) -> None:
+    """Runs until SIGINT or SIGTERM. Raises `StartError`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    state = LocalState(options.state_dir)
+    with _locked(state):
+        async with _running(options, state, report) as (control, addresses):
+            ready(state, addresses, control)
+            await _until(stop, _watch(options, state, control), control.run())
+            log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    options: Options, state: LocalState, report: Callable[[list[Problem]], None]
+) -> AsyncIterator[tuple[Control, Addresses]]:
+    """Sockets first, so that status can name them; then everything is known; then publishers and viewers come in."""
+    root = root_secret(state.folder, channels_exist=any(state.all("LiveStream")))
+    logs = FileEventLogs(state.event_logs)
+    control: Control | None = None
+    host = ChannelHost(
+        state.folder / "ingest",
+        on_journal=lambda ref: control.journal_grew(ref) if control else None,
+        on_finished=lambda recording: control.recording_finished(recording) if control else None,
+    )
+    (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
+    tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
+    rtmp = RtmpServer(host, tls)
+    metrics = PlaybackMetrics()
+    collector = IngestCollector(host)
+    runner = web.AppRunner(_application(host, metrics), access_log=None)
+    await runner.setup()
+    http = PlaybackServer(runner, host.directory.at_hand, metrics)
+    deliverer = Deliverer(
+        logs,
+        policy=OutboundPolicy(allow_loopback=options.allow_loopback, allow_networks=options.allow_networks),
+        environment=Environment("local", "OnAir local"),
+        on_status=lambda uid: control.write_endpoint_status(uid) if control else None,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        with _as_start_error(f"RTMP {_address(options.rtmp)}"):
+            await rtmp.bind(*options.rtmp)
+        stack.push_async_callback(rtmp.close)
+        http_port = await _listen_http(http, options.http)
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(http.close)
+        addresses = Addresses(reachable(options.rtmp[0]), rtmp.address[1], reachable(options.http[0]), http_port)
+        control = Control(
+            state,
+            options.paths,
+            root=root,
+            addresses=addresses,
+            host=host,
+            logs=logs,
+            deliverer=deliverer,
+            report=report,
+        )
+        stack.push_async_callback(deliverer.stop)
+        stack.push_async_callback(control.take_in)
+        await host.start()
+        stack.push_async_callback(host.stop)
+        REGISTRY.register(collector)
+        stack.callback(REGISTRY.unregister, collector)
+        await control.reconcile()
+        await control.start_endpoints()
+        # Publishers are told and cut first: their events still reach log, status and webhooks.
+        rtmp.serve()
+        stack.push_async_callback(rtmp.close)
+        _write_endpoint(state, addresses)
+        stack.callback((state.folder / "endpoint.json").unlink, missing_ok=True)
+        yield control, addresses
+
+
+async def _until(stop: asyncio.Event, *works: Awaitable[None]) -> None:
+    """Until `stop`; a work that fails ends all."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    stopped = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, *tasks):
+        task.cancel()
+    await asyncio.gather(stopped, *tasks, return_exceptions=True)
+    for task in done:
+        if task is not stopped and not task.cancelled() and task.exception() is not None:
+            raise task.exception() or RuntimeError
+
+
+async def _watch(options: Options, state: LocalState, control: Control) -> None:
+    """Manifests that change, and requests that come."""
+    state.requests.mkdir(parents=True, exist_ok=True)
+    await _take_requests(state, control)
+    own = state.folder.resolve()
+    requests = state.requests.resolve()
+    # A file is watched through its folder: editors replace files, and a watch on the file would end with it.
+    watched = {path if path.is_dir() else path.parent for path in options.paths} | {requests}
+
+    def concerns(_: FileChange, name: str) -> bool:
+        path = Path(name)
+        if requests in path.parents:
+            return path.suffix == ".json"
+        return own not in path.parents and path.suffix in MANIFEST_SUFFIXES
+
+    async for changes in awatch(*watched, watch_filter=concerns, debounce=WATCH_DEBOUNCE_MS, step=50):
+        if any(requests in Path(name).parents for _, name in changes):
+            await _take_requests(state, control)
+        if any(requests not in Path(name).parents for _, name in changes):
+            await control.reconcile()
+
+
+async def _take_requests(state: LocalState, control: Control) -> None:
+    for file, request in waiting(state.requests):
+        if request is not None:
+            control.complete(request.namespace, request.name, request.broadcast)
+        else:
+            log.warning("a request makes no sense", file=str(file))
+        file.unlink(missing_ok=True)
+
+
+def _application(host: ChannelHost, metrics: PlaybackMetrics) -> web.Application:
+    app = web.Application()
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), content_type="text/plain", charset="utf-8")
+
+    app.router.add_get("/metrics", show_metrics)
+    add_routes(app, host.directory, metrics)
+    return app
+
+
+async def _listen_http(http: PlaybackServer, address: tuple[str, int]) -> int:
+    with _as_start_error(f"HTTP {_address(address)}"):
+        return await http.listen(*address)
+    raise AssertionError
+
+
+def _write_endpoint(state: LocalState, addresses: Addresses) -> None:
+    content = {
+        "rtmp": addresses.ingest("rtmp").removesuffix("/app"),
+        "rtmps": addresses.ingest("rtmps").removesuffix("/app"),
+        "http": addresses.http,
+        "pid": os.getpid(),
+    }
+    temporary = state.folder / ".endpoint.json.new"
+    temporary.write_text(json.dumps(content) + "\n")
+    temporary.replace(state.folder / "endpoint.json")
+
+
+@contextlib.contextmanager
+def _locked(state: LocalState) -> Iterator[None]:
+    """Two processes must never serve one folder. Raises `StartError`."""
+    try:
+        state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.objects.mkdir(exist_ok=True)
+        file = (state.folder / "lock").open("wb")
+    except OSError as error:
+        raise StartError(f"the state folder {state.folder} cannot be used: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                f"another onair local serves {state.folder}; end it first, or give this one a --state-dir of its own"
+            ) from None
+        (state.folder / "endpoint.json").unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def _as_start_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise StartError(f"cannot listen for {what}: {reason}") from error
+
+
+def _address(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

@@ -1,0 +1,457 @@
+"""The control plane of `onair local`: manifests to channels, journals to event log, status and webhooks.
+
+Everything goes in turns: `reconcile` when manifests change, `take_in` when a journal has grown. The order of the
+second is the promise: event log, then status, then the journal is acknowledged, then webhooks go out. After
+a kill each step goes on from what the one before it has on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from onair_core import identity
+from onair_core.contract import EventType, JournalEvent, Phase, StreamRef
+from onair_core.local_state import LocalState
+from onair_core.manifests import API_VERSION, Problem, Validated, load, validate
+from onair_media.ingest.host import ChannelHost
+from onair_media.recording import Recording
+from onair_operator.decide.conditions import with_condition
+from onair_operator.decide.status import asset_status_after, new_asset_status, stream_status_after, with_event
+from onair_operator.decide.times import timestamp
+from onair_operator.desired.channel import reconnect_window
+from onair_operator.eventlog import FileEventLogs, Subject, append_journal, append_own, close, update
+from onair_operator.local.addresses import Addresses
+from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
+from onair_operator.local.objects import SOURCE, Change, Object, Objects, identity_of
+from onair_operator.local.plan import Plan, plan, stream_ref
+from onair_operator.local.secrets import stream_key_secret
+from onair_operator.webhooks import Deliverer, snapshot
+
+log = structlog.get_logger(__name__)
+
+JOURNAL = "onair.dev/journal"
+"""Annotation: epoch and n of the last journal record that is in status."""
+
+COMPLETE = "onair.dev/complete"
+"""Annotation: ends the broadcast of this id, once, and may stay."""
+
+_KINDS = ("Secret", "LiveStreamClass", "WebhookEndpoint", "LiveStream")
+
+
+class Control:
+    """`deliverer` and `host` are started and stopped by the caller."""
+
+    def __init__(
+        self,
+        state: LocalState,
+        paths: Iterable[Path],
+        *,
+        root: bytes,
+        addresses: Addresses,
+        host: ChannelHost,
+        logs: FileEventLogs,
+        deliverer: Deliverer,
+        report: Callable[[list[Problem]], None],
+    ) -> None:
+        self.objects = Objects(state)
+        self._state = state
+        self._paths = list(paths)
+        self._root = root
+        self._addresses = addresses
+        self._host = host
+        self._logs = logs
+        self._deliverer = deliverer
+        self._report = report
+        self._default_store = f"file://{(state.folder / 'recordings').resolve()}"
+        self._plans: dict[str, Plan] = {}
+        self._reported: list[Problem] | None = None
+        self._turn = asyncio.Lock()
+        self._grown: dict[str, StreamRef] = {}
+        self._finished: dict[str, Recording] = {}
+        self._wake = asyncio.Event()
+
+    # What wakes it
+
+    def journal_grew(self, ref: StreamRef) -> None:
+        self._grown[ref.uid] = ref
+        self._wake.set()
+
+    def recording_finished(self, recording: Recording) -> None:
+        self._finished[recording.id] = recording
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Takes in journals as they grow; runs until it is cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.take_in()
+
+    # Manifests
+
+    async def reconcile(self) -> None:
+        """Makes everything what the manifests say now."""
+        async with self._turn:
+            result = await asyncio.to_thread(self._read)
+            self._tell_problems(result.problems)
+            changes = self._apply(result)
+            gone = self._gone(result)
+            await self._configure(changes)
+            for value in gone:
+                await self._delete(value)
+            await self._set_endpoints()
+
+    async def start_endpoints(self) -> None:
+        """Delivery begins, once everything is known."""
+        await self._deliverer.start(self._endpoints())
+
+    def _read(self) -> Validated:
+        return validate(load(self._paths), self.objects.get)
+
+    def _tell_problems(self, problems: list[Problem]) -> None:
+        if problems != self._reported:
+            self._reported = list(problems)
+            self._report(problems)
+
+    def _apply(self, result: Validated) -> dict[str, tuple[Change, Object | None]]:
+        """Applies manifests; by uid, what happened to each LiveStream, and what it was before."""
+        changes: dict[str, tuple[Change, Object | None]] = {}
+        now = self._host.clock.now()
+        for kind in _KINDS:
+            for manifest in result.manifests.values():
+                if manifest.identity[0] != kind:
+                    continue
+                before = self.objects.get(manifest.identity)
+                change = self.objects.apply(manifest.value, now, manifest.document.file)
+                made = self.objects.get(manifest.identity)
+                if kind == "LiveStream" and made is not None:
+                    changes[made["metadata"]["uid"]] = (change, before)
+        return changes
+
+    def _gone(self, result: Validated) -> list[Object]:
+        """Objects whose document is not there any more. What cannot be read now is kept as it was."""
+        present = set(result.manifests) | result.broken
+        gone = []
+        for kind in ("LiveStream", "WebhookEndpoint", "LiveStreamClass", "Secret"):
+            for value in self.objects.all(kind):
+                source = value["metadata"].get("annotations", {}).get(SOURCE)
+                if source is not None and identity_of(value) not in present and source not in result.unreadable:
+                    gone.append(value)
+        return gone
+
+    async def _configure(self, changes: dict[str, tuple[Change, Object | None]]) -> None:
+        self._plans = {made.ref.uid: made for made in self._plan()}
+        for uid, made in self._plans.items():
+            change, before = changes.get(uid, (Change.NONE, None))
+            self._keep_generated_key(made)
+            await self._host.configure(made.config)
+            self._host.set_title(made.ref, made.spec.title)
+            await self._take_in_stream(made.ref)
+            await self._write_status(made, change, before)
+            wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
+            if wanted:
+                self._host.complete(made.ref, wanted)
+        for asset in self.objects.all("Asset"):
+            self._serve_asset(asset)
+
+    def _plan(self) -> list[Plan]:
+        classes = {value["metadata"]["name"]: value for value in self.objects.all("LiveStreamClass")}
+        asset_ids = {
+            entry["id"]: f"Asset {asset['metadata']['name']}"
+            for asset in self.objects.all("Asset")
+            for entry in asset.get("status", {}).get("playback", [])
+        }
+        return plan(
+            self.objects.all("LiveStream"),
+            classes,
+            root=self._root,
+            secret=lambda namespace, name: self.objects.get(("Secret", namespace, name)),
+            asset_ids=asset_ids,
+            default_store=self._default_store,
+        )
+
+    def _keep_generated_key(self, made: Plan) -> None:
+        if made.generated_key is not None:
+            self.objects.apply(stream_key_secret(made.stream, made.generated_key), self._host.clock.now())
+
+    async def _write_status(self, made: Plan, change: Change, before: Object | None) -> None:
+        """Status that follows from configuration, and the events that a change of it causes."""
+        stream = self.objects.get(identity_of(made.stream))
+        if stream is None:
+            return
+        now = self._host.clock.now()
+        generation = stream["metadata"]["generation"]
+        status = dict(stream.get("status", {}))
+        if status.get("observedGeneration") != generation or "phase" not in status:
+            active = status.get("phase") == Phase.ACTIVE and "broadcast" in status
+            status["phase"] = (Phase.DISABLED if made.spec.disabled else Phase.ACTIVE if active else Phase.IDLE).value
+        status |= {
+            "observedGeneration": generation,
+            "className": made.class_name,
+            "reconnectWindowSeconds": reconnect_window(made.spec),
+            "ingest": {
+                "rtmp": self._addresses.ingest("rtmp", made.cls),
+                "rtmps": self._addresses.ingest("rtmps", made.cls),
+                "streamKeySecret": {"name": made.key_secret[0], "key": made.key_secret[1]},
+            },
+            "playback": [
+                {
+                    "name": entry.name,
+                    "id": entry.id,
+                    "policy": entry.policy,
+                    "url": self._addresses.playback(entry.id, made.cls),
+                }
+                for entry in made.config.playback
+            ],
+        }
+        status.setdefault("connected", False)
+        status.setdefault("recording", False)
+        status["conditions"] = with_condition(
+            status.get("conditions", []), "Ready", made.ready, generation=generation, now=now
+        )
+        told = _events_of_change(change, before, stream, status)
+        for event, _ in told:
+            status = with_event(status, event, now)
+        stream["status"] = status
+        if told:
+            await self._append_own(stream, told, now)
+        self.objects.update(stream)
+
+    async def _append_own(self, stream: Object, told: list[tuple[EventType, str]], now: float) -> None:
+        subject = _subject(stream)
+        for event, key in told:
+            made = snapshot(event, stream=stream)
+            await update(
+                self._logs,
+                subject,
+                lambda log, e=event, k=key, s=made: append_own(log, e, k, s, at=now),  # type: ignore[misc]
+            )
+        self._deliverer.wake(subject.uid)
+
+    async def _delete(self, value: Object) -> None:
+        if value["kind"] != "LiveStream":
+            self.objects.delete(identity_of(value))
+            return
+        ref = stream_ref(value)
+        self._host.remove(ref)
+        await self._take_in_stream(ref)
+        value = self.objects.get(identity_of(value)) or value
+        now = self._host.clock.now()
+        await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
+        await update(self._logs, _subject(value), close)
+        self._deliverer.wake(ref.uid)
+        self.objects.delete(identity_of(value))
+        secret = stream_key_secret(value, "")
+        generated = self.objects.get(identity_of(secret))
+        if generated is not None and SOURCE not in generated["metadata"].get("annotations", {}):
+            self.objects.delete(identity_of(secret))
+        self._host.forget(ref)
+        self._plans.pop(ref.uid, None)
+        log.info("stream deleted", stream=str(ref))
+
+    # Journals
+
+    async def take_in(self) -> None:
+        """Takes in what journals have, and what recordings became."""
+        async with self._turn:
+            grown, self._grown = self._grown, {}
+            for ref in grown.values():
+                await self._take_in_stream(ref, settle=False)
+            finished, self._finished = self._finished, {}
+            for recording in finished.values():
+                self._note_finished(recording)
+
+    async def _take_in_stream(self, ref: StreamRef, *, settle: bool = True) -> None:
+        channel = self._host.channel(ref)
+        stream = self.objects.get(("LiveStream", ref.namespace, ref.name))
+        if channel is None or stream is None or stream["metadata"]["uid"] != ref.uid:
+            return
+        if settle:
+            await channel.journal.settled()
+        events = channel.journal.after(*_journal_cursor(stream))
+        if not events:
+            return
+        assets: dict[str, Object] = {}
+        snapshots = {}
+        for event in events:
+            stream = self._after(stream, assets, event)
+            asset = assets.get(event.broadcast.id) if event.broadcast else None
+            snapshots[event.epoch, event.n] = snapshot(event.type, stream=stream, asset=asset, event=event)
+        now = self._host.clock.now()
+        stored = await update(
+            self._logs,
+            _subject(stream),
+            lambda log: append_journal(log, events, lambda e: snapshots[e.epoch, e.n], now=now),
+        )
+        for asset in assets.values():
+            self._write_asset(asset, now)
+        last = events[-1]
+        stream["metadata"].setdefault("annotations", {})[JOURNAL] = f"{last.epoch}.{last.n}"
+        self.objects.update(stream)
+        channel.journal.acknowledge(stored.journal.epoch, stored.journal.n)
+        self._deliverer.wake(ref.uid)
+
+    def _after(self, stream: Object, assets: dict[str, Object], event: JournalEvent) -> Object:
+        """The stream right after an event; `assets` gets the asset that it is about."""
+        made = self._plans.get(stream["metadata"]["uid"])
+        status = stream.get("status", {})
+        window = float(status.get("reconnectWindowSeconds", 0))
+        disabled = bool(stream["spec"].get("disabled"))
+        if event.broadcast is not None and event.broadcast.id not in assets:
+            name = event.broadcast.id
+            found = self.objects.get(("Asset", stream["metadata"]["namespace"], name))
+            if found is None and event.type.startswith("video.asset."):
+                found = self._new_asset(stream, event, made)
+            if found is not None:
+                assets[name] = found
+        if event.broadcast is not None and event.broadcast.id in assets:
+            asset = assets[event.broadcast.id]
+            asset["status"] = asset_status_after(asset.get("status", {}), event)
+        return {**stream, "status": stream_status_after(status, event, window=window, disabled=disabled)}
+
+    def _new_asset(self, stream: Object, event: JournalEvent, made: Plan | None) -> Object:
+        metadata, spec = stream["metadata"], stream["spec"]
+        settings = spec.get("newAssetSettings", {})
+        name = event.broadcast.id if event.broadcast else ""
+        namespace = metadata["namespace"]
+        playback = []
+        for entry in settings.get("playback", []):
+            playback_id = identity.asset_playback_id(self._root, namespace, name, entry["name"])
+            url = self._addresses.playback(playback_id, made.cls if made else None)
+            playback.append({"name": entry["name"], "id": playback_id, "policy": entry["policy"], "url": url})
+        store = made.config.asset.store if made else None
+        asset_spec: dict[str, Any] = {
+            "liveStream": {"name": metadata["name"], "uid": metadata["uid"]},
+            "store": {"url": store.url if store else self._default_store},
+            "playback": [{"name": entry["name"], "policy": entry["policy"]} for entry in settings.get("playback", [])],
+        }
+        for field in ("title", "passthrough"):
+            value = settings.get(field) or (spec.get("title") if field == "title" else None)
+            if value:
+                asset_spec[field] = value
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Asset",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": dict(metadata.get("labels", {})),
+                "creationTimestamp": timestamp(event.at),
+            },
+            "spec": asset_spec,
+            "status": new_asset_status(event, playback),
+        }
+
+    def _write_asset(self, asset: Object, now: float) -> None:
+        found = self.objects.get(identity_of(asset))
+        if found is None:
+            bare = {name: part for name, part in asset.items() if name != "status"}
+            created = bare["metadata"].pop("creationTimestamp", None)
+            self.objects.apply(bare, now)
+            found = self.objects.get(identity_of(asset)) or asset
+            found["metadata"]["creationTimestamp"] = created or found["metadata"]["creationTimestamp"]
+        found["status"] = asset["status"]
+        self.objects.update(found)
+        self._serve_asset(found)
+
+    def _serve_asset(self, asset: Object) -> None:
+        ids = {entry["id"] for entry in asset.get("status", {}).get("playback", [])}
+        spec = asset["spec"]
+        self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
+
+    def _note_finished(self, recording: Recording) -> None:
+        """What the recording came to in the store: the last word on its duration."""
+        asset = self.objects.get(("Asset", recording.origin.namespace, recording.id))
+        if asset is None:
+            return
+        asset["status"] = {
+            **asset.get("status", {}),
+            "duration": round(recording.duration, 3),
+            "recordingTimes": [
+                {"startedAt": timestamp(time.started_at), "duration": time.duration} for time in recording.times
+            ],
+        }
+        self.objects.update(asset)
+
+    # Webhooks
+
+    async def _set_endpoints(self) -> None:
+        await self._deliverer.set_endpoints(self._endpoints())
+
+    def _endpoints(self) -> list[Any]:
+        found = []
+        for value in self.objects.all("WebhookEndpoint"):
+            reference = value["spec"]["secretRef"]
+            secret = self.objects.get(("Secret", value["metadata"]["namespace"], reference["name"]))
+            endpoint = webhook_endpoint(value, secret)
+            if endpoint is not None:
+                found.append(endpoint)
+            self.write_endpoint_status(value["metadata"]["uid"], missing_secret=endpoint is None)
+        return found
+
+    def write_endpoint_status(self, uid: str, *, missing_secret: bool = False) -> None:
+        """How an endpoint fares, into its status."""
+        now = self._host.clock.now()
+        for value in self.objects.all("WebhookEndpoint"):
+            if value["metadata"]["uid"] == uid:
+                fares = None
+                with contextlib.suppress(KeyError):
+                    fares = self._deliverer.status(uid)
+                value["status"] = endpoint_status(value, fares, missing_secret=missing_secret, now=now)
+                self.objects.update(value)
+
+    # Requests
+
+    def complete(self, namespace: str, name: str, broadcast_id: str) -> None:
+        """`onair complete`: the annotation stays, and acts once."""
+        stream = self.objects.get(("LiveStream", namespace, name))
+        if stream is None:
+            return
+        stream["metadata"].setdefault("annotations", {})[COMPLETE] = broadcast_id
+        self.objects.update(stream)
+        self._host.complete(stream_ref(stream), broadcast_id)
+
+
+def _journal_cursor(stream: Object) -> tuple[int, int]:
+    epoch, _, n = stream["metadata"].get("annotations", {}).get(JOURNAL, "0.0").partition(".")
+    return int(epoch), int(n)
+
+
+def _subject(stream: Object) -> Subject:
+    metadata = stream["metadata"]
+    return Subject(
+        "LiveStream", metadata["namespace"], metadata["name"], metadata["uid"], dict(metadata.get("labels", {}))
+    )
+
+
+def _events_of_change(
+    change: Change, before: Object | None, stream: Object, status: dict[str, Any]
+) -> list[tuple[EventType, str]]:
+    """The events that a change of the manifest causes, with what makes each of them unique."""
+    generation = f"generation-{stream['metadata']['generation']}"
+    if change is Change.CREATED:
+        return [(EventType.STREAM_CREATED, "created")]
+    if change is not Change.UPDATED or before is None:
+        old = (before or {}).get("status", {}).get("playback")
+        if old is not None and _ids(old) != _ids(status["playback"]):
+            version = stream["metadata"].get("resourceVersion", "")
+            return [(EventType.STREAM_UPDATED, f"playback-{version}")]
+        return []
+    told = []
+    was, now = bool(before["spec"].get("disabled")), bool(stream["spec"].get("disabled"))
+    if was != now:
+        told.append((EventType.STREAM_DISABLED if now else EventType.STREAM_ENABLED, generation))
+    if {**before["spec"], "disabled": None} != {**stream["spec"], "disabled": None}:
+        told.append((EventType.STREAM_UPDATED, generation))
+    return told
+
+
+def _ids(playback: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """What of the playback IDs matters to others; their URLs change with this machine's addresses."""
+    return sorted((entry["name"], entry["id"], entry["policy"]) for entry in playback)

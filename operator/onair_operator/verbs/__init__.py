@@ -1,0 +1,1 @@
+"""The verbs of the `onair` command that belong to the control plane."""
