@@ -217,8 +217,9 @@ class _Machine:
         broadcast = replace(broadcast, ref=BroadcastRef(broadcast.ref.id, given.epoch))
         self._set(broadcast=broadcast)
         if broadcast.disconnected_at is None:
-            self._change(disconnected_at=min(given.last_seen, self.now))
-            self._tell(EventType.STREAM_DISCONNECTED, reason=DisconnectReason.SERVER_RESTARTED)
+            since = min(given.last_seen, self.now)
+            self._change(disconnected_at=since)
+            self._tell(EventType.STREAM_DISCONNECTED, reason=DisconnectReason.SERVER_RESTARTED, since=since)
         self._check_deadlines()
 
     def warn(self, given: Warn) -> None:

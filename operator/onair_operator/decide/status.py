@@ -34,7 +34,8 @@ def stream_status_after(status: Status, event: JournalEvent, *, window: float, d
     elif event.type is EventType.STREAM_DISCONNECTED:
         made |= {"connected": False, "recording": False}
         if "broadcast" in made:
-            away = {"disconnectedAt": timestamp(event.at), "deadline": timestamp(event.at + window)}
+            since = float(event.data.get("since", event.at))  # a killed process is missed when the next one starts
+            away = {"disconnectedAt": timestamp(since), "deadline": timestamp(since + window)}
             made["broadcast"] = {**made["broadcast"], **away}
     elif event.type is EventType.STREAM_IDLE:
         over = event.data.get("reason") == BroadcastEnd.TEST_OVER

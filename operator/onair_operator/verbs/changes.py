@@ -74,11 +74,9 @@ def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
 
     def applied() -> bool:
         now = state.read("LiveStream", namespace, name) or {}
+        asked = now.get("spec", {}).get("streamKey", {}).get("rotation")
         observed = now.get("status", {}).get("observedGeneration")
-        return (
-            now.get("spec", {}).get("streamKey", {}).get("rotation") == rotation
-            and observed == now["metadata"]["generation"])
-        )
+        return bool(asked == rotation and observed == now["metadata"]["generation"])
 
     if _await(applied):
         click.echo(f"The key is reset; onair key {name} prints the new one.")
