@@ -43,7 +43,7 @@ def _tag(kind: int, body: bytes) -> bytes:
 def _init(flv: bytes) -> bytes:
     target = io.BytesIO()
     try:
-        with av.open(io.BytesIO(flv), format="flv") as source:
+        with av.open(io.BytesIO(flv), "r", format="flv") as source:
             template = source.streams[0]
             packet = next(packet for packet in source.demux(template) if packet.size)
             with av.open(target, "w", format="mp4", options=_OPTIONS) as sink:

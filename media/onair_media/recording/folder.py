@@ -73,7 +73,7 @@ async def delete_recording(store: ObjectStore, asset_id: str) -> None:
     """Deletes a recording's objects. The folder is unplayable from the first moment on."""
     base = folder(asset_id)
     await store.delete([f"{base}index.m3u8", f"{base}asset.json"])
-    await store.delete([path async for path in store.list(base)])
+    await store.delete([path async for path in store.paths(base)])
 
 
 def static_playlist(recording: Recording, rendition: Rendition) -> str:
@@ -99,7 +99,7 @@ def static_playlist(recording: Recording, rendition: Rendition) -> str:
 
 
 async def _read_manifests(store: ObjectStore, base: str) -> list[SegmentRecord]:
-    paths = [path async for path in store.list(f"{base}manifest/")]
+    paths = [path async for path in store.paths(f"{base}manifest/")]
     limit = asyncio.Semaphore(PARALLEL_READS)
 
     async def read(path: str) -> SegmentRecord | None:

@@ -60,7 +60,7 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             raise _failure(error) from error
 
-    async def list(self, prefix: str) -> AsyncIterator[str]:
+    async def paths(self, prefix: str) -> AsyncIterator[str]:
         """The paths below `prefix`, in no particular order."""
         try:
             async for batch in obstore.list(self._store, prefix=prefix):  # type: ignore[call-overload]
