@@ -115,11 +115,11 @@ def _identity(document: Document, namespaced: bool) -> Identity | None:
 
 def _custom(document: Document, crd: Crd, old: dict[str, Any] | None) -> tuple[dict[str, Any], list[Problem]]:
     problems = _metadata_problems(document, namespaced=crd.namespaced)
-    value = {name: content for name, content in document.value.items() if name != "status"}
+    # Defaults come first, as on the API server: two entries without a name have the same name.
+    value = with_defaults({name: part for name, part in document.value.items() if name != "status"}, crd.schema)
     problems += [document.problem(path, message) for path, message in shape_problems(value, crd.schema)]
     if problems:
         return {}, problems  # rules are only meaningful for values of the right shape
-    value = with_defaults(value, crd.schema)
     problems += [document.problem(path, message) for path, message in rule_problems(value, crd.schema, old)]
     return _clean(value, "spec", namespaced=crd.namespaced), problems
 

@@ -1,7 +1,7 @@
 """Media fragments (`moof` + `mdat`, ISO/IEC 14496-12 8.8), written directly.
 
 libavformat makes the init segments; the fragments are made here because it cannot be told to end one on command, and
-because this is several times cheaper: all `trun` entries are filled and byte-swapped at once (docs/decisions/003).
+because this is several times cheaper: all `trun` entries are filled and byte-swapped at once (docs/decisions/006).
 """
 
 from __future__ import annotations

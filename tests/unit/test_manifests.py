@@ -1,0 +1,173 @@
+"""Manifests are judged as the API server judges them, each mistake with file, line, field and reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cel
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from onair_core.manifests import LiveStreamSpec, crds, load, spec_of, validate
+from onair_core.manifests.commands import validate as validate_command
+from onair_core.manifests.crd import crd_folder
+from onair_core.manifests.reference import render
+from onair_core.playback.paths import RESERVED_PLAYBACK_IDS, is_playback_id
+
+ROOT = Path(__file__).resolve().parents[2]
+STREAM = "apiVersion: onair.dev/v1alpha1\nkind: LiveStream\nmetadata: {name: s}\n"
+
+
+def problems(tmp_path: Path, text: str, old: dict[str, Any] | None = None) -> list[str]:
+    file = tmp_path / "m.yaml"
+    file.write_text(text)
+    found = validate(load([file]), lambda _: old).problems
+    return [str(problem).removeprefix(f"{file}:") for problem in found]
+
+
+def test_the_examples_are_valid() -> None:
+    result = validate(load([ROOT / "examples"]))
+    assert result.problems == [] and len(result.manifests) >= 5
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("spec: {titel: x}", "4: spec.titel: unknown field; did you mean title?"),
+        ("spec: {reconnectWindowSeconds: 1801}", "4: spec.reconnectWindowSeconds: must be at most 1800; it is 1801"),
+        ("spec: {reconnectWindowSeconds: soon}", "4: spec.reconnectWindowSeconds: must be a whole number; it is 'soon'"),
+        ("spec: {latencyMode: fast}", "4: spec.latencyMode: must be one of standard, reduced, low; it is 'fast'"),
+        ("spec: {latencyMode: low}", "4: spec.latencyMode: only standard is supported in this version"),
+        ("spec:\n  playback:\n    - {policy: signed}", "6: spec.playback[0].policy: only public is supported in this version"),
+        ("spec:\n  playback:\n    - {}\n    - {}", "7: spec.playback[1]: another entry has the same name 'main'"),
+        ("spec: {playback: [{id: short}]}", "4: spec.playback[0].id: must have at least 8 characters; it has 5"),
+        ("spec: {slate: {}}", "4: spec.slate: not supported in this version; leave it out"),
+        ("spec: {simulcastTargets: [{name: a, url: b}]}", "4: spec.simulcastTargets: not supported in this version; leave it empty"),
+        ("spec: {streamKey: {rotation: a, secretRef: {name: b}}}",
+         "4: spec.streamKey: rotation belongs to generated keys; with secretRef change the Secret instead"),
+        ("", "1: spec: is required"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_line_field_and_reason(tmp_path: Path, spec: str, told: str) -> None:
+    assert problems(tmp_path, STREAM + spec) == [told]
+
+
+def test_defaults_are_the_schemas(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(STREAM + "spec: {playback: [{}]}")
+    manifest = validate(load([tmp_path])).manifests["LiveStream", "default", "s"]
+    spec = spec_of(manifest.value, LiveStreamSpec)
+    assert spec.playback[0].name == "main" and spec.playback[0].policy == "public"
+    assert spec.reconnect_window_seconds is None and spec.new_asset_settings.recording
+    assert [entry.policy for entry in spec.new_asset_settings.playback] == ["public"]
+
+
+def test_what_must_not_change_is_judged_against_the_object_as_it_is(tmp_path: Path) -> None:
+    old = {"spec": {"audioOnly": False, "test": False}}
+    told = problems(tmp_path, STREAM + "spec: {audioOnly: true}", old)
+    assert told == ["4: spec.audioOnly: cannot be changed; make another LiveStream"]
+
+
+def test_one_bad_document_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(STREAM + "spec: {bad: 1}\n---\n" + STREAM.replace("s}", "t}") + "spec: {}\n")
+    (tmp_path / "b.yaml").write_text("a: [")
+    (tmp_path / "c.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    result = validate(load([tmp_path]))
+    assert set(result.manifests) == {("LiveStream", "default", "t")}
+    assert result.broken == {("LiveStream", "default", "s")}
+    assert result.unreadable == {str(tmp_path / "b.yaml")}
+    assert len(result.problems) == 2 and "ConfigMap" in result.skipped[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\na: 2", "2: the key 'a' stands twice"),
+        ("- 1", "1: expected an object with apiVersion and kind"),
+        ("apiVersion: onair.dev/v1alpha1\nkind: Stream\nmetadata: {name: a}", "2: kind: unknown kind Stream"),
+        (STREAM.replace("{name: s}", "{name: S!}") + "spec: {}", "3: metadata.name: must be lower-case"),
+        (
+            STREAM.replace("{name: s}", "{name: s, labels: {a: 1}}") + "spec: {}",
+            "3: metadata.labels.a: must be a string",
+        ),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {x: '***'}", "4: data.x: must be base64"),
+    ],
+)
+def test_documents_that_are_no_manifests(tmp_path: Path, text: str, told: str) -> None:
+    assert any(problem.startswith(told) for problem in problems(tmp_path, text)), problems(tmp_path, text)
+
+
+def test_the_same_object_twice_is_a_problem_of_the_second(tmp_path: Path) -> None:
+    told = problems(tmp_path, STREAM + "spec: {}\n---\n" + STREAM + "spec: {}\n")
+    assert len(told) == 1 and told[0].startswith("8: metadata.name: LiveStream s is declared twice")
+
+
+def test_validate_exits_with_1_and_says_where(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(STREAM + "spec: {bad: 1}")
+    result = CliRunner().invoke(validate_command, [str(tmp_path)])
+    assert result.exit_code == 1 and "m.yaml:4: spec.bad: unknown field" in result.output
+    assert CliRunner().invoke(validate_command, [str(ROOT / "examples")]).exit_code == 0
+
+
+# The CRD files themselves
+
+
+def schemas(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    found = [(path, schema)]
+    for name, below in schema.get("properties", {}).items():
+        found += schemas(below, f"{path}.{name}")
+    if "items" in schema:
+        found += schemas(schema["items"], f"{path}[]")
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(crds()))
+def test_every_field_has_a_type_and_a_description(kind: str) -> None:
+    for path, schema in schemas(crds()[kind].schema):
+        assert "type" in schema, path
+        assert schema.get("description"), path
+
+
+@pytest.mark.parametrize("kind", sorted(crds()))
+def test_rules_compile_and_defaults_fit_their_own_schema(kind: str) -> None:
+    for path, schema in schemas(crds()[kind].schema):
+        for rule in schema.get("x-kubernetes-validations", ()):
+            cel.compile(rule["rule"])
+            assert rule["message"], path
+        if "default" in schema:
+            shape = {k: v for k, v in schema.items() if not k.startswith("x-") and k != "default"}
+            jsonschema.validate(schema["default"], shape)
+
+
+@pytest.mark.parametrize("kind", sorted(crds()))
+def test_what_users_write_is_bounded_so_that_the_api_server_accepts_the_rules(kind: str) -> None:
+    spec = crds()[kind].schema["properties"]["spec"]
+    for path, schema in schemas(spec):
+        if schema["type"] == "string" and "enum" not in schema:
+            assert "maxLength" in schema, path
+        if schema["type"] == "array":
+            assert "maxItems" in schema, path
+
+
+def test_files_are_custom_resource_definitions() -> None:
+    for file in crd_folder().glob("*.yaml"):
+        crd = yaml.safe_load(file.read_text())
+        names = crd["spec"]["names"]
+        assert crd["apiVersion"] == "apiextensions.k8s.io/v1"
+        assert crd["metadata"]["name"] == f"{names['plural']}.{crd['spec']['group']}" == file.stem
+        version = crd["spec"]["versions"][0]
+        assert version["subresources"] == {"status": {}} and version["additionalPrinterColumns"]
+
+
+@pytest.mark.parametrize(
+    "word", ["watch", "healthz", "metrics", "watch-me-live", "keynote-2026", "-keynote1", "a" * 129]
+)
+def test_the_schema_and_the_server_agree_on_playback_ids(tmp_path: Path, word: str) -> None:
+    refused = bool(problems(tmp_path, STREAM + f"spec: {{playback: [{{id: {word!r}}}]}}"))
+    assert refused == (not is_playback_id(word) or word in RESERVED_PLAYBACK_IDS)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "reference.md").read_text() == render(), "run make docs"
