@@ -3,9 +3,10 @@
     .venv/bin/python bench/ingest.py [--publishers 1 10 50] [--chunks 128 4096 60000] [--seconds 12] [--rounds 3]
 
 One 1080p30 stream of about 6 Mbit/s (H.264 with B-frames, AAC) is encoded once and kept in `.cache/bench`. A pusher
-process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of 1448
-bytes. CPU is user and system time of the server and its children from /proc, in percent of one core per stream, over a
-window that begins when all publishers are up. Servers take turns inside each round, so that they meet the same weather.
+process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of
+1448 bytes. CPU is user and system time of the server and its children from /proc, in percent of one core per stream,
+over a window that begins when all publishers are up. Servers take turns inside each round, so that they meet the
+same weather.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ def main() -> None:
     size = sum(len(body) for _, _, body in tags)
     seconds = tags[-1][1] / 1000
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-          f"stream {size * 8 / seconds / 1e6:.2f} Mbit/s; {'1448-byte writes' if options.mtu else 'one write a message'}; "
-          f"{options.rounds} rounds of {options.seconds} s\n")
+          f"stream {size * 8 / seconds / 1e6:.2f} Mbit/s; {'1448-byte writes' if options.mtu else 'one write a
+          message'}; " f"{options.rounds} rounds of {options.seconds} s\n")
     servers = [s for s in (OnAir(), Nginx(), Pyrtmp()) if s.name in options.servers and s.available()]
-    print("| publishers | chunk | " + " | ".join(f"{s.name}: CPU %/stream, MB" for s in servers) + " | OnAir / nginx-rtmp |")
-    print("|---|---|" + "---|" * (len(servers) + 1))
+    print("| publishers | chunk | " + " | ".join(f"{s.name}: CPU %/stream, MB" for s in servers) + " | OnAir /
+    nginx-rtmp |") print("|---|---|" + "---|" * (len(servers) + 1))
     for count in options.publishers:
         for chunk in options.chunks:
             found: dict[str, list[tuple[float, float]]] = {s.name: [] for s in servers}
@@ -214,8 +215,8 @@ logging.disable(logging.CRITICAL)
 class Server(SimpleRTMPServer):
     async def create(self, host, port):
         loop = asyncio.get_event_loop()
-        self.server = await loop.create_server(lambda: RTMPProtocol(controller=SimpleRTMPController()), host=host, port=port)
-        self.on_start = self.on_stop = None
+        self.server = await loop.create_server(lambda: RTMPProtocol(controller=SimpleRTMPController()), host=host,
+        port=port) self.on_start = self.on_stop = None
 async def main():
     server = Server(); await server.create("127.0.0.1", {self.port}); await server.server.serve_forever()
 asyncio.run(main())
@@ -273,8 +274,8 @@ def encode(file: Path) -> None:
     with av.open(str(file), "w", format="flv") as output:
         video = output.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt, video.bit_rate = 1920, 1080, "yuv420p", 6_000_000
-        video.options = {"preset": "veryfast", "g": "60", "bf": "2", "x264-params": "nal-hrd=cbr:vbv-maxrate=6000:vbv-bufsize=6000"}
-        audio = output.add_stream("aac", rate=48000)
+        video.options = {"preset": "veryfast", "g": "60", "bf": "2", "x264-params":
+        "nal-hrd=cbr:vbv-maxrate=6000:vbv-bufsize=6000"} audio = output.add_stream("aac", rate=48000)
         audio.layout, audio.bit_rate = "stereo", 128_000
         for graph_sink, stream in ((sink, video), (sound_sink, audio)):
             while True:
@@ -330,8 +331,8 @@ def _publish(port: int, key: str, chunk: int) -> socket.socket:
     sock.sendall(answer[1:1537])
     sock.sendall(_control(1, struct.pack(">I", chunk)))
     url = f"rtmp://127.0.0.1:{port}/app"
-    sock.sendall(_command(chunk, 0, _text("connect") + _number(1) + _object({"app": "app", "tcUrl": url, "type": "nonprivate", "flashVer": "FMLE/3.0"})))
-    _await_bytes(sock, b"NetConnection.Connect.Success")
+    sock.sendall(_command(chunk, 0, _text("connect") + _number(1) + _object({"app": "app", "tcUrl": url, "type":
+    "nonprivate", "flashVer": "FMLE/3.0"}))) _await_bytes(sock, b"NetConnection.Connect.Success")
     sock.sendall(_command(chunk, 0, _text("createStream") + _number(2) + b"\5"))
     _await_bytes(sock, b"_result")
     sock.sendall(_command(chunk, 1, _text("publish") + _number(3) + b"\5" + _text(key) + _text("live")))
@@ -359,8 +360,8 @@ def _drain(sock: socket.socket) -> None:
 
 def _message(kind: int, stamp: int, body: bytes, chunk: int) -> bytes:
     csid = 4 if kind == 8 else 6
-    header = bytes((csid,)) + min(stamp, 0xFFFFFF).to_bytes(3, "big") + len(body).to_bytes(3, "big") + bytes((kind,)) + b"\1\0\0\0"
-    pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+    header = bytes((csid,)) + min(stamp, 0xFFFFFF).to_bytes(3, "big") + len(body).to_bytes(3, "big") + bytes((kind,))
+    + b"\1\0\0\0" pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
     return header + bytes((0xC0 | csid,)).join(pieces)
 
 

@@ -1,4 +1,7 @@
-"""The `onair` command. Its verbs are entry points of the group `onair.commands`; only the one that is called is loaded."""
+"""The `onair` command.
+
+Its verbs are entry points of the group `onair.commands`; only the one that is called is loaded.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Identity as a function of Git and one root secret: playback IDs, stream keys, fingerprints.
 
-Everything is HMAC-SHA256 of the root secret over a purpose and the parts it is about, each with its length before it, so
-that no two different inputs run together. What is rebuilt from the same manifests and the same root secret has the same
-URLs and keys.
+Everything is HMAC-SHA256 of the root secret over a purpose and the parts it is about, each with its length before
+it, so that no two different inputs run together. What is rebuilt from the same manifests and the same root secret
+has the same URLs and keys.
 
 | what | over | looks like |
 |---|---|---|

@@ -84,8 +84,8 @@ def ffmpeg(url: str) -> list[str]:
 
 def gstreamer(sink: list[str]) -> list[str]:
     return [
-        need("gst-launch-1.0"), "-e", "-q", "videotestsrc", "num-buffers=90", "!", "video/x-raw,width=320,height=180,framerate=30/1",
-        "!", "x264enc", "key-int-max=30", "speed-preset=ultrafast", "!", "h264parse", "!", "queue", "!", "mux.",
+        need("gst-launch-1.0"), "-e", "-q", "videotestsrc", "num-buffers=90", "!",
+        "video/x-raw,width=320,height=180,framerate=30/1", "!", "x264enc", "key-int-max=30", "speed-preset=ultrafast", "!", "h264parse", "!", "queue", "!", "mux.",
         "audiotestsrc", "num-buffers=140", "samplesperbuffer=1024", "!", "audio/x-raw,rate=48000,channels=2", "!", "avenc_aac",
         "!", "aacparse", "!", "queue", "!", "mux.", "flvmux", "name=mux", "streamable=true", "!", *sink,
     ]  # fmt: skip
@@ -135,7 +135,9 @@ async def test_a_wrong_key_is_refused_with_a_reason(server: RtmpServer, sink: Si
 
 
 async def test_a_killed_encoder_is_a_lost_connection(server: RtmpServer, sink: Sink) -> None:
-    command = [arg if arg != "3" else "600" for arg in ffmpeg(f"rtmp://127.0.0.1:{server.address[1]}/app/{KEY}?token=x")]
+    command = [
+        arg if arg != "3" else "600" for arg in ffmpeg(f"rtmp://127.0.0.1:{server.address[1]}/app/{KEY}?token=x")
+    ]
     command.insert(1, "-re")
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     while len(sink.video_tags) < 10:

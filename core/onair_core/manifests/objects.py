@@ -1,4 +1,7 @@
-"""The kinds' specs as typed values, from validated and defaulted objects. Field names are the manifests', in snake case."""
+"""The kinds' specs as typed values, from validated and defaulted objects.
+
+Field names are the manifests', in snake case.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _meaning(schema: dict[str, Any], *, required: bool) -> str:
-    text = schema["description"].rstrip(".") + "."
+    text: str = schema["description"].rstrip(".") + "."
     if required:
         text += " **Required.**"
     if "default" in schema and schema["default"] not in ({}, []):

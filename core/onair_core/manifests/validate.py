@@ -43,7 +43,10 @@ _METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A valid object: `value` has apiVersion, kind, metadata (name, namespace, labels, annotations) and spec or data."""
+    """A valid object.
+
+    `value` has apiVersion, kind, metadata (name, namespace, labels, annotations) and spec or data.
+    """
 
     identity: Identity
     value: dict[str, Any]
@@ -65,7 +68,10 @@ class Validated:
 
 
 def validate(loaded: Loaded, old: Callable[[Identity], dict[str, Any] | None] = lambda _: None) -> Validated:
-    """Judges every document; one that is wrong does not stop the others. `old`: the object as it is now, if it exists."""
+    """Judges every document; one that is wrong does not stop the others.
+
+    `old`: the object as it is now, if it exists.
+    """
     result = Validated(problems=list(loaded.problems), unreadable=set(loaded.unreadable))
     for document in loaded.documents:
         kind, api_version = document.value.get("kind"), document.value.get("apiVersion")

@@ -1,4 +1,4 @@
-"""What ingest says to Prometheus: read from the channels when it is scraped, so that the hot path counts nothing twice."""
+"""What ingest says to Prometheus, read from the channels when it is scraped: the hot path counts nothing twice."""
 
 from __future__ import annotations
 

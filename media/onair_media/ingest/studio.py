@@ -1,7 +1,7 @@
 """Where recordings are made: stores by URL, running recorders, and recordings that still have to be finished.
 
-A broadcast that has ended is finished in the background. A marker file remembers it until that is done, so that a killed
-process finishes its recordings when it starts again.
+A broadcast that has ended is finished in the background. A marker file remembers it until that is done, so that a
+killed process finishes its recordings when it starts again.
 """
 
 from __future__ import annotations

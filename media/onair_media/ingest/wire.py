@@ -1,4 +1,5 @@
-"""Bytes of one connection, plain or TLS, over a non-blocking socket. No asyncio: whoever holds a wire decides when it reads.
+"""Bytes of one connection, plain or TLS, over a non-blocking socket. No asyncio: whoever holds a wire decides when
+it reads.
 
 That is what makes one shared tick for all publishers possible, which is where most of a receiver's CPU goes: a read
 costs about 25 µs, whether it brings one packet or fifty milliseconds of stream (docs/decisions/002).
@@ -6,6 +7,7 @@ costs about 25 µs, whether it brings one packet or fifty milliseconds of stream
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -75,10 +77,8 @@ class Wire:
 
     def half_close(self) -> None:
         """No more writing: the peer reads what was sent, then the end."""
-        try:
+        with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
     def close(self) -> None:
         self.socket.close()
@@ -137,13 +137,9 @@ class TlsWire(Wire):
         return self._outgoing_bio.read()
 
     def half_close(self) -> None:
-        try:
+        with contextlib.suppress(ssl.SSLError):
             if self._established:
                 self._tls.unwrap()
-        except ssl.SSLError:
-            pass
-        try:
+        with contextlib.suppress(WireClosedError):
             self._send(self._outgoing_bio.read())
-        except WireClosedError:
-            pass
         super().half_close()

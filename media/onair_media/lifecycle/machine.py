@@ -5,23 +5,23 @@
      │                                                      └─────────publisher───────────┘        │
      └──────── window elapsed, complete, disable, key reset, deletion, maximum duration ───────────┘
 
-No clock, no I/O: `now` is Unix seconds, and `deadline(state)` says when a `Tick` is due. This file does not know whether
-it runs in a pod or on one machine.
+No clock, no I/O: `now` is Unix seconds, and `deadline(state)` says when a `Tick` is due. This file does not know
+whether it runs in a pod or on one machine.
 
 Events of a broadcast, always in this order (Mux's table; `asset.*` and `recording` only where something is recorded):
 
     connected  asset.created  recording  active  asset.ready  disconnected  (connected  disconnected)…  idle
     asset.live_stream_completed
 
-* `connected` and `disconnected` repeat on reconnects; everything else comes at most once a broadcast. Every end is told as
-  `disconnected` (unless that was told before), `idle`, `asset.live_stream_completed`.
+* `connected` and `disconnected` repeat on reconnects; everything else comes at most once a broadcast. Every end is
+  told as `disconnected` (unless that was told before), `idle`, `asset.live_stream_completed`.
 * A broadcast that ends before it was active tells neither `active` nor `asset.ready`; if no frame came at all its asset
   is `asset.errored` instead of completed.
 * Inside the reconnect window a publisher continues the same broadcast. A window of 0 ends it with the connection.
 * A second publisher is refused while the first is sending; a first that was silent for the publisher timeout is
   replaced, inside the same broadcast. Class option `takeover: Newest` replaces always.
-* Complete (once, on that broadcast only) and the maximum duration end the broadcast at once; the encoder is cut 60 s later, and
-  nothing it sends in between is kept. Disable, key reset and deletion cut it at once.
+* Complete (once, on that broadcast only) and the maximum duration end the broadcast at once; the encoder is cut 60 s
+  later, and nothing it sends in between is kept. Disable, key reset and deletion cut it at once.
 * A test stream ends five minutes after it became active, and is disabled until its configuration changes.
 * Inputs of connections that are not the publisher any more change nothing.
 """

@@ -1,4 +1,5 @@
-"""What a recording consists of: the records of the store format (docs/store-format.md), and the recording they add up to.
+"""What a recording consists of: the records of the store format (docs/store-format.md), and the recording they add
+up to.
 
 Pure: no store, no clock.
 """

@@ -1,8 +1,8 @@
 """Writes a broadcast's segments to the store while it is live. The live stream never waits for it.
 
-`add` only queues. One task writes in order, media first and the manifest entry after it, so a reader never sees an entry
-whose files are missing. While the store fails it is tried again, with growing delay; what does not fit the budget meanwhile
-is dropped, oldest first, and reported: the recording has a hole there, marked as a discontinuity.
+`add` only queues. One task writes in order, media first and the manifest entry after it, so a reader never sees an
+entry whose files are missing. While the store fails it is tried again, with growing delay; what does not fit the
+budget meanwhile is dropped, oldest first, and reported: the recording has a hole there, marked as a discontinuity.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class RecorderListener(Protocol):
         """Enough is in the store to be played."""
 
     def recording_warning(self, reason: str, message: str) -> None:
-        """`RecordingStalled`: the store fails; `RecordingResumed`: it works again; `RecordingHole`: something is lost."""
+        """`RecordingStalled`: the store fails; `RecordingResumed`: it works again; `RecordingHole`:
+
+        Something is lost.
+        """
 
 
 @dataclass(slots=True)

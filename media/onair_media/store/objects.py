@@ -1,8 +1,8 @@
 """A store of immutable objects by path, over obstore.
 
-`file://` today; `s3://`, `gs://` and `az://` are the same calls. obstore's local store writes beside the target and renames,
-so a reader never sees half an object, also after a kill; it does not sync to disk, so what was written in the last
-seconds before a power cut may be missing (docs/decisions/004).
+`file://` today; `s3://`, `gs://` and `az://` are the same calls. obstore's local store writes beside the target and
+renames, so a reader never sees half an object, also after a kill; it does not sync to disk, so what was written in
+the last seconds before a power cut may be missing (docs/decisions/004).
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ PATIENCE_SECONDS = 10.0
 def complete(name: str, namespace: str, state_dir: Path) -> None:
     """End a stream's broadcast without waiting for its reconnect window.
 
-    The recording becomes final at once. An encoder that is still publishing is cut after 60 seconds; what it sends until
-    then is not kept.
+    The recording becomes final at once. An encoder that is still publishing is cut after 60 seconds; what it sends
+    until then is not kept.
     """
     with clear_errors():
         state = opened(state_dir)
@@ -48,8 +48,8 @@ def complete(name: str, namespace: str, state_dir: Path) -> None:
 def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
     """Reset a stream's key: the old one stops working, and a publisher that used it is cut.
 
-    Changes spec.streamKey.rotation in the manifest that declares the stream, and nothing else in it. Commit that change where
-    the manifest is kept in Git.
+    Changes spec.streamKey.rotation in the manifest that declares the stream, and nothing else in it. Commit that
+    change where the manifest is kept in Git.
     """
     with clear_errors():
         state = opened(state_dir)
