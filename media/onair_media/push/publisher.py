@@ -1,0 +1,137 @@
+"""Publishes a source over RTMP in real time, and comes back after a loss, as OBS does."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import av
+import av.logging
+import structlog
+
+from onair_media.push.encode import Paced, Source
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY = 1.0
+DELAY_FACTOR = 1.5
+LONGEST_DELAY = 30.0
+ATTEMPTS = 25
+
+_REFUSAL = "Server error: "  # how libavformat reports an onStatus of level error
+
+
+class PublishError(Exception):
+    """Publishing failed for good; the message holds no stream key."""
+
+
+class _LostError(Exception):
+    """A connection failed or ended; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`duration` in seconds (None: until stopped or the file's end); `reconnect`: whether a loss is retried."""
+
+    duration: float | None = None
+    reconnect: bool = True
+
+
+class Publisher:
+    """Publishes until the source ends, the duration is over or `stop` is set.
+
+    `url` holds the stream key and is never shown; `say` is called with one line when something changes.
+    """
+
+    def __init__(
+        self, source: Source, url: str, options: Options, *, stop: threading.Event, say: Callable[[str], None]
+    ) -> None:
+        self._source = source
+        self._url = url
+        self._options = options
+        self._stop = stop
+        self._say = say
+        self._sent = 0.0
+        self._connected = False
+
+    def run(self) -> float:
+        """Seconds of media sent. Raises `PublishError` when the first connect fails or a loss is not retried."""
+        delays = retry_delays()
+        while True:
+            before = self._sent
+            try:
+                self._once()
+                return self._sent
+            except _LostError as error:
+                if not self._connected:
+                    raise PublishError(str(error)) from None
+                if self._sent > before:
+                    delays = retry_delays()
+                delay = next(delays, None) if self._options.reconnect else None
+                if delay is None:
+                    raise PublishError(f"the connection is lost: {error}") from None
+                self._say(f"{error}; trying again in {delay:.1f} s")
+            if self._stop.wait(delay):
+                return self._sent
+
+    def _once(self) -> None:
+        """One connection, from connect to unpublish. Raises `_LostError`."""
+        try:
+            container = av.open(self._url, "w", format="flv", container_options={"flvflags": "no_duration_filesize"})
+        except av.FFmpegError as error:
+            raise _LostError(_explain(error, [])) from None
+        begun = self._sent
+        try:
+            paced = self._source.run(container, time.time(), begun)
+            first = next(paced, None)
+            if first is None:
+                return
+            self._connect(container)
+            self._send(container, itertools.chain([first], paced), begun)
+        finally:
+            try:
+                container.close()  # the trailer, then FCUnpublish and deleteStream
+            except av.FFmpegError as error:
+                log.debug("closing failed", reason=_explain(error, []))
+
+    def _connect(self, container: av.container.OutputContainer) -> None:
+        # Only here: PyAV's log callback may deadlock while encoder threads run.
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            with av.logging.Capture() as lines:
+                container.start_encoding()
+        except av.FFmpegError as error:
+            raise _LostError(_explain(error, [text for _, _, text in lines])) from None
+        finally:
+            av.logging.set_level(None)
+        self._say("reconnected" if self._connected else "publishing")
+        self._connected = True
+
+    def _send(self, container: av.container.OutputContainer, paced: Paced, begun: float) -> None:
+        start = time.monotonic()
+        for due, packets in paced:
+            if self._options.duration is not None and begun + due >= self._options.duration:
+                return
+            if self._stop.wait(max(0.0, start + due - time.monotonic())):
+                return
+            try:
+                container.mux(packets)
+            except av.FFmpegError as error:
+                raise _LostError(_explain(error, [])) from None
+            self._sent = begun + due
+
+
+def _explain(error: av.FFmpegError, log_lines: list[str]) -> str:
+    for line in log_lines:
+        if _REFUSAL in line:
+            return f"the server refused: {line.split(_REFUSAL, 1)[1].strip()}"
+    return error.strerror or type(error).__name__
+
+
+def retry_delays() -> Iterator[float]:
+    """Seconds to wait before each attempt."""
+    for attempt in range(ATTEMPTS):
+        yield min(FIRST_DELAY * DELAY_FACTOR**attempt, LONGEST_DELAY)
