@@ -3,15 +3,15 @@
     .venv/bin/python bench/ingest.py [--publishers 1 10 50] [--chunks 128 4096 60000] [--seconds 12] [--rounds 3]
 
 One 1080p30 stream of about 6 Mbit/s (H.264 with B-frames, AAC) is encoded once and kept in `.cache/bench`. A pusher
-process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of
-1448 bytes. CPU is user and system time of the server and its children from /proc, in percent of one core per stream,
-over a window that begins when all publishers are up. Servers take turns inside each round, so that they meet the
-same weather.
+process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of 1448
+bytes. CPU is user and system time of the server and its children from /proc, in percent of one core per stream, over a
+window that begins when all publishers are up. Servers take turns inside each round, so that they meet the same weather.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -38,12 +38,18 @@ def main() -> None:
     tags = load_stream()
     size = sum(len(body) for _, _, body in tags)
     seconds = tags[-1][1] / 1000
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-          f"stream {size * 8 / seconds / 1e6:.2f} Mbit/s; {'1448-byte writes' if options.mtu else 'one write a
-          message'}; " f"{options.rounds} rounds of {options.seconds} s\n")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        f"stream {size * 8 / seconds / 1e6:.2f} Mbit/s; {'1448-byte writes' if options.mtu else 'one write a message'}; "
+        f"{options.rounds} rounds of {options.seconds} s\n"
+    )
     servers = [s for s in (OnAir(), Nginx(), Pyrtmp()) if s.name in options.servers and s.available()]
-    print("| publishers | chunk | " + " | ".join(f"{s.name}: CPU %/stream, MB" for s in servers) + " | OnAir /
-    nginx-rtmp |") print("|---|---|" + "---|" * (len(servers) + 1))
+    print(
+        "| publishers | chunk | "
+        + " | ".join(f"{s.name}: CPU %/stream, MB" for s in servers)
+        + " | OnAir / nginx-rtmp |"
+    )
+    print("|---|---|" + "---|" * (len(servers) + 1))
     for count in options.publishers:
         for chunk in options.chunks:
             found: dict[str, list[tuple[float, float]]] = {s.name: [] for s in servers}
@@ -78,9 +84,15 @@ def measure(server, count: int, chunk: int, seconds: float, *, mtu: bool) -> tup
     with tempfile.TemporaryDirectory(prefix="onair-bench-") as folder:
         process = server.start(Path(folder), count)
         try:
-            _await_port(server.port)
-            command = [sys.executable, __file__, "--push", json.dumps(
-                {"port": server.port, "count": count, "chunk": chunk, "mtu": mtu, "keys": server.keys(count)})]
+            await_port(server.port)
+            command = [
+                sys.executable,
+                __file__,
+                "--push",
+                json.dumps(
+                    {"port": server.port, "count": count, "chunk": chunk, "mtu": mtu, "keys": server.keys(count)}
+                ),
+            ]
             pusher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             try:
                 assert pusher.stdout is not None
@@ -118,17 +130,29 @@ class OnAir:
     def start(self, folder: Path, count: int) -> subprocess.Popen[bytes]:
         manifests = folder / "manifests"
         manifests.mkdir()
-        names = "---\n".join(_STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
-                             for index in range(count))
+        names = "---\n".join(
+            _STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
+            for index in range(count)
+        )
         (manifests / "streams.yaml").write_text(names)
         self.port = _free_port()
-        self._http = _free_port()
+        self.http = _free_port()
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("onair"), "local", manifests, "--state-dir", folder / "state",
-             "--rtmp", f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self._http}"],
-            stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
+            [
+                Path(sys.executable).with_name("onair"),
+                "local",
+                manifests,
+                "--state-dir",
+                folder / "state",
+                "--rtmp",
+                f"127.0.0.1:{self.port}",
+                "--http",
+                f"127.0.0.1:{self.http}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "log").open("wb"),
         )
-        _await(lambda: (folder / "state" / "endpoint.json").exists(), "onair local")
+        _await((folder / "state" / "endpoint.json").exists, "onair local")
         return process
 
     def keys(self, count: int) -> list[str]:
@@ -138,7 +162,7 @@ class OnAir:
         """That it really packages: the first stream's playlist is live."""
         import urllib.request
 
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/bench-stream-0/video.m3u8", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/bench-stream-0/video.m3u8", timeout=5) as answer:
             assert answer.read().count(b"#EXTINF") >= 2
 
 
@@ -162,8 +186,10 @@ class Nginx:
     name = "nginx-rtmp"
 
     def available(self) -> bool:
-        return _have(shutil.which("nginx") and Path("/usr/lib/nginx/modules/ngx_rtmp_module.so").exists(),
-                     "nginx-rtmp (Debian: nginx libnginx-mod-rtmp)")
+        return _have(
+            shutil.which("nginx") and Path("/usr/lib/nginx/modules/ngx_rtmp_module.so").exists(),
+            "nginx-rtmp (Debian: nginx libnginx-mod-rtmp)",
+        )
 
     def start(self, folder: Path, count: int) -> subprocess.Popen[bytes]:
         self.port = _free_port()
@@ -180,8 +206,9 @@ events {{ worker_connections 1024; }}
 rtmp {{ server {{ listen 127.0.0.1:{self.port}; chunk_size 4096;
   application app {{ live on; hls on; hls_path {folder}/hls; hls_fragment 2s; hls_playlist_length 30s; }} }} }}
 """)
-        return subprocess.Popen(["nginx", "-c", str(config), "-p", str(folder)], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            ["nginx", "-c", str(config), "-p", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def keys(self, count: int) -> list[str]:
         return [f"stream{index}" for index in range(count)]
@@ -215,8 +242,8 @@ logging.disable(logging.CRITICAL)
 class Server(SimpleRTMPServer):
     async def create(self, host, port):
         loop = asyncio.get_event_loop()
-        self.server = await loop.create_server(lambda: RTMPProtocol(controller=SimpleRTMPController()), host=host,
-        port=port) self.on_start = self.on_stop = None
+        self.server = await loop.create_server(lambda: RTMPProtocol(controller=SimpleRTMPController()), host=host, port=port)
+        self.on_start = self.on_stop = None
 async def main():
     server = Server(); await server.create("127.0.0.1", {self.port}); await server.server.serve_forever()
 asyncio.run(main())
@@ -233,12 +260,12 @@ asyncio.run(main())
 # The stream and the pusher
 
 
-def load_stream() -> list[tuple[int, int, bytes]]:
-    """(message type, milliseconds, body), encoded once."""
-    file = CACHE / "stream.flv"
+def load_stream(gop: int = 60) -> list[tuple[int, int, bytes]]:
+    """(message type, milliseconds, body), encoded once; `gop` in frames."""
+    file = CACHE / f"stream-{gop}.flv"
     if not file.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        encode(file.with_suffix(".new"))
+        encode(file.with_suffix(".new"), gop)
         file.with_suffix(".new").rename(file)
     data = file.read_bytes()
     tags, at = [], 13
@@ -251,8 +278,8 @@ def load_stream() -> list[tuple[int, int, bytes]]:
     return tags
 
 
-def encode(file: Path) -> None:
-    """10 s of 1080p30 at about 6 Mbit/s, GOP 2 s, 2 B-frames, AAC 128 kbit/s, by FFmpeg in PyAV."""
+def encode(file: Path, gop: int) -> None:
+    """10 s of 1080p30 at about 6 Mbit/s, 2 B-frames, AAC 128 kbit/s, by FFmpeg in PyAV."""
     import av
 
     graph = av.filter.Graph()
@@ -274,8 +301,13 @@ def encode(file: Path) -> None:
     with av.open(str(file), "w", format="flv") as output:
         video = output.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt, video.bit_rate = 1920, 1080, "yuv420p", 6_000_000
-        video.options = {"preset": "veryfast", "g": "60", "bf": "2", "x264-params":
-        "nal-hrd=cbr:vbv-maxrate=6000:vbv-bufsize=6000"} audio = output.add_stream("aac", rate=48000)
+        video.options = {
+            "preset": "veryfast",
+            "g": str(gop),
+            "bf": "2",
+            "x264-params": "nal-hrd=cbr:vbv-maxrate=6000:vbv-bufsize=6000",
+        }
+        audio = output.add_stream("aac", rate=48000)
         audio.layout, audio.bit_rate = "stereo", 128_000
         for graph_sink, stream in ((sink, video), (sound_sink, audio)):
             while True:
@@ -291,7 +323,7 @@ def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> No
     """Publishes until killed; prints `up` when all are accepted and the first messages are sent."""
     tags = load_stream()
     period = tags[-1][1] + 33
-    sockets = [_publish(port, keys[index], chunk) for index in range(count)]
+    sockets = [publish(port, keys[index], chunk) for index in range(count)]
     print("up", flush=True)
     started = time.monotonic()
     # Streams are spread over the frame interval, as real ones are.
@@ -307,7 +339,7 @@ def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> No
             time.sleep(wait)
         kind, stamp, body = tags[at]
         if not (turn and len(body) > 1 and body[1] == 0 and (kind == 8 or body[0] == 0x17)):
-            data = _message(kind, stamp + turn * period, body, chunk)
+            data = message(kind, stamp + turn * period, body, chunk)
             sock = sockets[index]
             if mtu:
                 for offset in range(0, len(data), 1448):
@@ -321,7 +353,7 @@ def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> No
         heapq.heappush(heap, (next_due, index, at, turn))
 
 
-def _publish(port: int, key: str, chunk: int) -> socket.socket:
+def publish(port: int, key: str, chunk: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(b"\3" + bytes(1536))
@@ -331,8 +363,16 @@ def _publish(port: int, key: str, chunk: int) -> socket.socket:
     sock.sendall(answer[1:1537])
     sock.sendall(_control(1, struct.pack(">I", chunk)))
     url = f"rtmp://127.0.0.1:{port}/app"
-    sock.sendall(_command(chunk, 0, _text("connect") + _number(1) + _object({"app": "app", "tcUrl": url, "type":
-    "nonprivate", "flashVer": "FMLE/3.0"}))) _await_bytes(sock, b"NetConnection.Connect.Success")
+    sock.sendall(
+        _command(
+            chunk,
+            0,
+            _text("connect")
+            + _number(1)
+            + _object({"app": "app", "tcUrl": url, "type": "nonprivate", "flashVer": "FMLE/3.0"}),
+        )
+    )
+    _await_bytes(sock, b"NetConnection.Connect.Success")
     sock.sendall(_command(chunk, 0, _text("createStream") + _number(2) + b"\5"))
     _await_bytes(sock, b"_result")
     sock.sendall(_command(chunk, 1, _text("publish") + _number(3) + b"\5" + _text(key) + _text("live")))
@@ -352,16 +392,20 @@ def _await_bytes(sock: socket.socket, wanted: bytes) -> None:
 
 
 def _drain(sock: socket.socket) -> None:
-    try:
+    with contextlib.suppress(BlockingIOError):
         sock.recv(65536, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        pass
 
 
-def _message(kind: int, stamp: int, body: bytes, chunk: int) -> bytes:
+def message(kind: int, stamp: int, body: bytes, chunk: int) -> bytes:
     csid = 4 if kind == 8 else 6
-    header = bytes((csid,)) + min(stamp, 0xFFFFFF).to_bytes(3, "big") + len(body).to_bytes(3, "big") + bytes((kind,))
-    + b"\1\0\0\0" pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+    header = (
+        bytes((csid,))
+        + min(stamp, 0xFFFFFF).to_bytes(3, "big")
+        + len(body).to_bytes(3, "big")
+        + bytes((kind,))
+        + b"\1\0\0\0"
+    )
+    pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
     return header + bytes((0xC0 | csid,)).join(pieces)
 
 
@@ -424,7 +468,7 @@ def _free_port() -> int:
         return port
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
     def open_() -> bool:
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -84,8 +84,8 @@ def ffmpeg(url: str) -> list[str]:
 
 def gstreamer(sink: list[str]) -> list[str]:
     return [
-        need("gst-launch-1.0"), "-e", "-q", "videotestsrc", "num-buffers=90", "!",
-        "video/x-raw,width=320,height=180,framerate=30/1", "!", "x264enc", "key-int-max=30", "speed-preset=ultrafast", "!", "h264parse", "!", "queue", "!", "mux.",
+        need("gst-launch-1.0"), "-e", "-q", "videotestsrc", "num-buffers=90", "!", "video/x-raw,width=320,height=180,framerate=30/1",
+        "!", "x264enc", "key-int-max=30", "speed-preset=ultrafast", "!", "h264parse", "!", "queue", "!", "mux.",
         "audiotestsrc", "num-buffers=140", "samplesperbuffer=1024", "!", "audio/x-raw,rate=48000,channels=2", "!", "avenc_aac",
         "!", "aacparse", "!", "queue", "!", "mux.", "flvmux", "name=mux", "streamable=true", "!", *sink,
     ]  # fmt: skip

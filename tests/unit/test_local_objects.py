@@ -89,8 +89,7 @@ def test_rotation_is_changed_in_place_and_comments_stay(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(
         "# first\napiVersion: onair.dev/v1alpha1\nkind: LiveStream\nmetadata: {name: s}   # name\nspec:\n"
-        '  title: "x"  # title\n  playback:\n    - policy: public\n---\napiVersion: v1\nkind: Secret\nmetadata:
-        {name: t}\n'
+        '  title: "x"  # title\n  playback:\n    - policy: public\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: t}\n'
     )
     set_rotation(file, "default", "s", "2026-12")
     text = file.read_text()
