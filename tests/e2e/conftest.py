@@ -1,0 +1,100 @@
+"""The installation, its encoders and its viewers. A test that fails shows the log of `onair local`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from encoders import AudioFFmpeg, FFmpeg, GStreamer, ProcessEncoder, Push, need
+from playwright.async_api import async_playwright
+from service import Manifests, Service
+from viewers import Viewer
+
+from onair_media.player import assets, vendor
+
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    service = item.funcargs.get("onair_local") if isinstance(item, pytest.Function) else None
+    if isinstance(service, Service) and report.failed:
+        report.sections.append(("onair local", service.tail()))
+    return report
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Manifests:
+    found = Manifests(tmp_path / "manifests")
+    found.stream("keynote")
+    return found
+
+
+@pytest.fixture
+async def onair_local(manifests: Manifests, tmp_path: Path) -> AsyncIterator[Service]:
+    """Serves a LiveStream `keynote` with the default reconnect window; a test may declare more."""
+    service = Service(manifests, tmp_path / "state")
+    await service.start()
+    await service.provisioned("keynote")
+    yield service
+    for process in list(ProcessEncoder.running):
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    ProcessEncoder.running.clear()
+    await service.close()
+
+
+@pytest.fixture
+def ffmpeg(tmp_path: Path) -> FFmpeg:
+    need("ffmpeg")
+    return FFmpeg(tmp_path / "ffmpeg.log")
+
+
+@pytest.fixture
+def second_ffmpeg(tmp_path: Path) -> FFmpeg:
+    need("ffmpeg")
+    return FFmpeg(tmp_path / "second-ffmpeg.log")
+
+
+@pytest.fixture
+def audio_ffmpeg(tmp_path: Path) -> AudioFFmpeg:
+    need("ffmpeg")
+    return AudioFFmpeg(tmp_path / "audio-ffmpeg.log")
+
+
+@pytest.fixture
+def gstreamer(tmp_path: Path) -> GStreamer:
+    need("gst-launch-1.0")
+    return GStreamer(tmp_path / "gstreamer.log")
+
+
+@pytest.fixture
+def push(tmp_path: Path) -> Push:
+    return Push(tmp_path / "push.log")
+
+
+@pytest.fixture
+async def viewer() -> AsyncIterator[Viewer]:
+    """A page of headless Chromium that has hls.js; nothing but loopback resolves."""
+    executable = need("chromium")
+    if not vendor.vendored():
+        try:
+            vendor.vendor()
+        except vendor.VendorError as error:
+            pytest.skip(f"hls.js could not be fetched: {error}")
+        assets.load.cache_clear()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
+        page = await browser.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield Viewer(page)
+        await browser.close()
+    assert problems == []

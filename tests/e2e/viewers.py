@@ -1,0 +1,128 @@
+"""Viewers: ffprobe decodes, a follower holds every reload against the rules, Chromium plays the watch page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import aiohttp
+from encoders import need
+from hls_rules import Follower, MediaPlaylist, parse
+from playwright.async_api import Page, expect
+
+PATIENCE_MS = 40_000
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames that a real decoder made of a stream, and what it complained about."""
+
+    video: int
+    audio: int
+    complaints: str
+
+
+async def decode(url: str, *, first_seconds: float | None = None) -> Decoded:
+    """Reads and decodes with ffprobe: all of it, or the first seconds."""
+    interval = ["-read_intervals", f"%+{first_seconds}"] if first_seconds else []
+    process = await asyncio.create_subprocess_exec(
+        need("ffprobe"), "-v", "error", *interval, "-count_frames", "-show_entries",
+        "stream=codec_type,nb_read_frames", "-of", "json", url,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        output, complaints = await asyncio.wait_for(process.communicate(), 60)
+    except TimeoutError:
+        process.kill()
+        raise
+    frames = {"video": 0, "audio": 0}
+    for stream in json.loads(output or "{}").get("streams", []):
+        frames[stream["codec_type"]] = max(frames[stream["codec_type"]], int(stream.get("nb_read_frames", 0)))
+    return Decoded(frames["video"], frames["audio"], complaints.decode(errors="replace").strip())
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def rendition_urls(url: str) -> dict[str, str]:
+    """The media playlists of a multivariant playlist, by the rendition's name."""
+    status, text = await get(url)
+    assert status == 200, f"{status} {text}"
+    base = url.rpartition("/")[0]
+    uris = [line for line in text.splitlines() if line and not line.startswith("#")]
+    uris += [part.split('"')[1] for line in text.splitlines() for part in line.split(",") if part.startswith("URI=")]
+    return {uri.rpartition("/")[2].removesuffix(".m3u8"): f"{base}/{uri}" for uri in uris}
+
+
+async def playlists(url: str) -> dict[str, MediaPlaylist]:
+    """The media playlists as they are now."""
+    found = {}
+    for name, address in (await rendition_urls(url)).items():
+        status, text = await get(address)
+        assert status == 200, f"{status} {text}"
+        found[name] = parse(text)
+    return found
+
+
+@asynccontextmanager
+async def following(url: str) -> AsyncIterator[dict[str, Follower]]:
+    """Reloads every rendition all the time and holds each reload against the last ones; a broken rule fails the test."""
+    urls = await rendition_urls(url)
+    followers = {name: Follower() for name in urls}
+
+    async def reload(name: str) -> None:
+        while True:
+            with suppress(aiohttp.ClientConnectionError):  # the server is being restarted
+                status, text = await get(urls[name])
+                if status == 200:
+                    followers[name].see(text)
+            await asyncio.sleep(0.3)
+
+    tasks = [asyncio.create_task(reload(name)) for name in urls]
+    try:
+        yield followers
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if not isinstance(result, asyncio.CancelledError) and isinstance(result, BaseException):
+            raise result
+
+
+@dataclass
+class Viewer:
+    """The watch page in headless Chromium."""
+
+    page: Page
+
+    async def open(self, url: str) -> None:
+        await self.page.goto(url)
+
+    async def sees(self, *states: str) -> None:
+        wanted = json.dumps(states)
+        await self.page.wait_for_function(
+            f"{wanted}.includes(document.documentElement.dataset.state)", timeout=PATIENCE_MS
+        )
+
+    async def moves_on(self, seconds: float = 1.0) -> None:
+        """Frames are really played from here on."""
+        now = await self.page.evaluate("document.querySelector('video').currentTime")
+        await self.page.wait_for_function(
+            f"document.querySelector('video').currentTime > {now + seconds}", timeout=PATIENCE_MS
+        )
+
+    async def was_loaded_once(self, origin: float) -> None:
+        assert await self.origin() == origin, "the page was reloaded"
+
+    async def origin(self) -> float:
+        found: float = await self.page.evaluate("performance.timeOrigin")
+        return found
+
+    async def says(self, text: str) -> None:
+        await expect(self.page.locator("body")).to_contain_text(text, timeout=PATIENCE_MS)
