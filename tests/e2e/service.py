@@ -164,10 +164,6 @@ class Service:
         url: str = self.status(name)["playback"][0]["url"]
         return url
 
-    def watch_url(self, name: str) -> str:
-        base, _, last = self.playback_url(name).rpartition("/")
-        return f"{base}/watch/{last.removesuffix('.m3u8')}"
-
     async def provisioned(self, name: str) -> None:
         def ready() -> bool:
             stream = self.state.read("LiveStream", "default", name) or {}
