@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -89,7 +91,12 @@ class Follower:
 
     @property
     def discontinuities(self) -> int:
-        return sum(segment.discontinuity for segment in self.segments)
+        return len(self.discontinuity_numbers)
+
+    @property
+    def discontinuity_numbers(self) -> set[int]:
+        """Media sequence numbers of the segments that began a discontinuity."""
+        return {number for number, segment in self.by_number.items() if segment.discontinuity}
 
     def see(self, text: str) -> MediaPlaylist:
         playlist = parse(text)
@@ -109,7 +116,10 @@ class Follower:
         discontinuity = playlist.discontinuity_sequence
         previous: Segment | None = None
         for number, segment in enumerate(playlist.segments, playlist.media_sequence):
-            discontinuity += segment.discontinuity and (previous is not None or playlist.kind == "")
+            discontinuity += segment.discontinuity
+            assert self.discontinuity_of.setdefault(number, discontinuity) == discontinuity, (
+                f"segment {number} has another discontinuity sequence number than before"
+            )
             self._segment(number, segment, playlist.target_duration)
             if previous is not None:
                 _follows(previous, segment)
@@ -127,6 +137,14 @@ class Follower:
             f"segment {number} changed"
         )
         assert self.number_of.setdefault(segment.uri, number) == number, f"{segment.uri} was used again"
+
+
+def same_discontinuities(followers: Iterable[Follower]) -> None:
+    """Every rendition has its discontinuities at the same media sequence numbers, as far as each was seen."""
+    followers = list(followers)
+    for one, other in itertools.pairwise(followers):
+        common = one.by_number.keys() & other.by_number.keys()
+        assert one.discontinuity_numbers & common == other.discontinuity_numbers & common, "renditions differ"
 
 
 def _follows(previous: Segment, segment: Segment) -> None:

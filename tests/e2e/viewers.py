@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import aiohttp
 from encoders import need
-from hls_rules import Follower, MediaPlaylist, parse
+from hls_rules import Follower, MediaPlaylist, parse, same_discontinuities
 from playwright.async_api import Page, expect
 
 PATIENCE_MS = 40_000
@@ -100,6 +100,7 @@ async def following(url: str) -> AsyncIterator[dict[str, Follower]]:
     for result in results:
         if not isinstance(result, asyncio.CancelledError) and isinstance(result, BaseException):
             raise result
+    same_discontinuities(followers.values())
 
 
 @dataclass
