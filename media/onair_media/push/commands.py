@@ -60,7 +60,7 @@ def _bitrate(context: click.Context, param: click.Parameter, value: str) -> int:
     envvar="ONAIR_STATE_DIR",
     help="Of the onair local that serves NAME.",
 )
-def push(  # noqa: PLR0917 - click passes them by name
+def push(
     target: str,
     file: Path | None,
     loop: bool,

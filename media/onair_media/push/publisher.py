@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -10,11 +11,8 @@ from dataclasses import dataclass
 
 import av
 import av.logging
-import structlog
 
 from onair_media.push.encode import Paced, Source
-
-log = structlog.get_logger(__name__)
 
 FIRST_DELAY = 1.0
 DELAY_FACTOR = 1.5
@@ -92,10 +90,8 @@ class Publisher:
             self._connect(container)
             self._send(container, itertools.chain([first], paced), begun)
         finally:
-            try:
+            with contextlib.suppress(av.FFmpegError):  # the connection may be gone
                 container.close()  # the trailer, then FCUnpublish and deleteStream
-            except av.FFmpegError as error:
-                log.debug("closing failed", reason=_explain(error, []))
 
     def _connect(self, container: av.container.OutputContainer) -> None:
         # Only here: PyAV's log callback may deadlock while encoder threads run.
