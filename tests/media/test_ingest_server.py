@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest import session
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession, Refused
 from onair_media.ingest.tls import self_signed
@@ -162,3 +166,25 @@ async def test_tls_certificate_is_replaced_while_running(server: RtmpServer, tmp
     (tmp_path / "rtmps.crt").unlink()
     self_signed(tmp_path)
     assert await serial() != before
+
+
+def test_a_peer_that_is_gone_does_not_delay_the_close(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop stops polling a socket after a reset: the end must be found by reading on, not by waiting for it."""
+    monkeypatch.setattr(session, "LINGER_SECONDS", 3600)
+
+    async def story() -> None:
+        server = RtmpServer(sink, self_signed(tmp_path))
+        await server.start("127.0.0.1", 0)
+        command = [arg if arg != "3" else "600" for arg in ffmpeg(f"rtmp://127.0.0.1:{server.address[1]}/app/{KEY}")]
+        encoder = subprocess.Popen(  # noqa: ASYNC220 - reaped while the server has not read on
+            [command[0], "-re", *command[1:]], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while len(sink.video_tags) < 10:
+            await asyncio.sleep(0.02)
+        encoder.send_signal(signal.SIGINT)
+        encoder.wait()
+        await asyncio.wait_for(server.close(), 30)
+
+    uvloop.run(story())

@@ -109,7 +109,7 @@ class PublisherSession:
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
         try:
-            for data in self._wire.read():
+            for data in self._wire.read(thorough=self._stage is not _Stage.LIVE):
                 self.bytes_received += len(data)
                 if self._stage is not _Stage.ENDED:
                     self._take(data)

@@ -36,8 +36,11 @@ class Wire:
         self.more = False  # the budget ended the last read before the socket was empty
         self._unsent = bytearray()
 
-    def read(self) -> Iterator[memoryview | bytes]:
+    def read(self, *, thorough: bool = False) -> Iterator[memoryview | bytes]:
         """Yields what has arrived; each piece is valid until the next is asked for.
+
+        `thorough` asks until nothing is left, so that an end or a reset behind the last bytes is seen in this very
+        call. Who is woken by the event loop needs that: uvloop stops polling a socket after an error.
 
         Raises `WireClosedError` at the end of the stream, after everything that came before it was yielded.
         """
@@ -54,7 +57,7 @@ class Wire:
                 raise WireClosedError("end of stream")
             budget -= count
             yield from self._received(_scratch[:count])
-            if count < READ_SIZE:
+            if count < READ_SIZE and not thorough:
                 # A short read emptied the socket (or a moment ago did): asking again would cost a second system
                 # call for nothing, the next turn finds what has come since.
                 return
