@@ -47,7 +47,7 @@ class Receiver:
         self.taken.append(json.loads(body))
         return web.Response()
 
-    def types(self, name: str = "") -> list[str]:
+    def types(self) -> list[str]:
         """Each event once, as a receiver that knows ids sees them."""
         return list({event["id"]: event["type"] for event in self.taken}.values())
 
@@ -85,6 +85,8 @@ async def test_a_broadcast_told_in_order(onair_local: Service, ffmpeg: FFmpeg, r
     by_type = {event["type"]: event for event in receiver.taken}
     assert by_type["video.live_stream.active"]["object"]["type"] == "live"
     assert by_type["video.live_stream.active"]["data"]["status"] == "active"
+    onair_local.manifests.remove("keynote")
+    await until(lambda: receiver.types()[-1] == "video.live_stream.deleted", "the last word on the stream")
 
 
 async def test_none_is_lost_or_renamed_when_onair_local_is_killed(
