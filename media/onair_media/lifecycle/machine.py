@@ -152,6 +152,7 @@ class _Machine:
             self._tell(EventType.STREAM_RECORDING)
 
     def playable(self, _: Playable) -> None:
+        self.media_started(MediaStarted())  # there is no playing without media, in whatever order it is told
         broadcast = self.state.broadcast
         if broadcast is None or broadcast.active_at is not None:
             return

@@ -15,18 +15,17 @@ from typing import Any
 
 import structlog
 
-from onair_core import identity
 from onair_core.contract import EventType, JournalEvent, Phase, StreamRef
 from onair_core.local_state import LocalState
-from onair_core.manifests import API_VERSION, Problem, Validated, load, validate
+from onair_core.manifests import Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
 from onair_operator.decide.conditions import with_condition
-from onair_operator.decide.status import asset_status_after, new_asset_status, stream_status_after, with_event
-from onair_operator.decide.times import timestamp
+from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
 from onair_operator.desired.channel import reconnect_window
 from onair_operator.eventlog import FileEventLogs, Subject, append_journal, append_own, close, update
 from onair_operator.local.addresses import Addresses
+from onair_operator.local.assets import Assets
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
 from onair_operator.local.objects import SOURCE, Change, Object, Objects, identity_of
 from onair_operator.local.plan import Plan, plan, stream_ref
@@ -69,6 +68,7 @@ class Control:
         self._deliverer = deliverer
         self._report = report
         self._default_store = f"file://{(state.folder / 'recordings').resolve()}"
+        self._assets = Assets(self.objects, host, root=root, addresses=addresses, default_store=self._default_store)
         self._plans: dict[str, Plan] = {}
         self._reported: list[Problem] | None = None
         self._turn = asyncio.Lock()
@@ -158,7 +158,7 @@ class Control:
             if wanted:
                 self._host.complete(made.ref, wanted)
         for asset in self.objects.all("Asset"):
-            self._serve_asset(asset)
+            self._assets.serve(asset)
 
     def _plan(self) -> list[Plan]:
         classes = {value["metadata"]["name"]: value for value in self.objects.all("LiveStreamClass")}
@@ -265,7 +265,7 @@ class Control:
                 await self._take_in_stream(ref, settle=False)
             finished, self._finished = self._finished, {}
             for recording in finished.values():
-                self._note_finished(recording)
+                self._assets.note_finished(recording)
 
     async def _take_in_stream(self, ref: StreamRef, *, settle: bool = True) -> None:
         channel = self._host.channel(ref)
@@ -290,7 +290,7 @@ class Control:
             lambda log: append_journal(log, events, lambda e: snapshots[e.epoch, e.n], now=now),
         )
         for asset in assets.values():
-            self._write_asset(asset, now)
+            self._assets.write(asset, now)
         last = events[-1]
         stream["metadata"].setdefault("annotations", {})[JOURNAL] = f"{last.epoch}.{last.n}"
         self.objects.update(stream)
@@ -307,77 +307,13 @@ class Control:
             name = event.broadcast.id
             found = self.objects.get(("Asset", stream["metadata"]["namespace"], name))
             if found is None and event.type.startswith("video.asset."):
-                found = self._new_asset(stream, event, made)
+                found = self._assets.new(stream, event, made)
             if found is not None:
                 assets[name] = found
         if event.broadcast is not None and event.broadcast.id in assets:
             asset = assets[event.broadcast.id]
             asset["status"] = asset_status_after(asset.get("status", {}), event)
         return {**stream, "status": stream_status_after(status, event, window=window, disabled=disabled)}
-
-    def _new_asset(self, stream: Object, event: JournalEvent, made: Plan | None) -> Object:
-        metadata, spec = stream["metadata"], stream["spec"]
-        settings = spec.get("newAssetSettings", {})
-        name = event.broadcast.id if event.broadcast else ""
-        namespace = metadata["namespace"]
-        playback = []
-        for entry in settings.get("playback", []):
-            playback_id = identity.asset_playback_id(self._root, namespace, name, entry["name"])
-            url = self._addresses.playback(playback_id, made.cls if made else None)
-            playback.append({"name": entry["name"], "id": playback_id, "policy": entry["policy"], "url": url})
-        store = made.config.asset.store if made else None
-        asset_spec: dict[str, Any] = {
-            "liveStream": {"name": metadata["name"], "uid": metadata["uid"]},
-            "store": {"url": store.url if store else self._default_store},
-            "playback": [{"name": entry["name"], "policy": entry["policy"]} for entry in settings.get("playback", [])],
-        }
-        for field in ("title", "passthrough"):
-            value = settings.get(field) or (spec.get("title") if field == "title" else None)
-            if value:
-                asset_spec[field] = value
-        return {
-            "apiVersion": API_VERSION,
-            "kind": "Asset",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": dict(metadata.get("labels", {})),
-                "creationTimestamp": timestamp(event.at),
-            },
-            "spec": asset_spec,
-            "status": new_asset_status(event, playback),
-        }
-
-    def _write_asset(self, asset: Object, now: float) -> None:
-        found = self.objects.get(identity_of(asset))
-        if found is None:
-            bare = {name: part for name, part in asset.items() if name != "status"}
-            created = bare["metadata"].pop("creationTimestamp", None)
-            self.objects.apply(bare, now)
-            found = self.objects.get(identity_of(asset)) or asset
-            found["metadata"]["creationTimestamp"] = created or found["metadata"]["creationTimestamp"]
-        found["status"] = asset["status"]
-        self.objects.update(found)
-        self._serve_asset(found)
-
-    def _serve_asset(self, asset: Object) -> None:
-        ids = {entry["id"] for entry in asset.get("status", {}).get("playback", [])}
-        spec = asset["spec"]
-        self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
-
-    def _note_finished(self, recording: Recording) -> None:
-        """What the recording came to in the store: the last word on its duration."""
-        asset = self.objects.get(("Asset", recording.origin.namespace, recording.id))
-        if asset is None:
-            return
-        asset["status"] = {
-            **asset.get("status", {}),
-            "duration": round(recording.duration, 3),
-            "recordingTimes": [
-                {"startedAt": timestamp(time.started_at), "duration": time.duration} for time in recording.times
-            ],
-        }
-        self.objects.update(asset)
 
     # Webhooks
 

@@ -1,0 +1,96 @@
+"""The Assets of `onair local`: made for each broadcast, kept with their status, played by their own IDs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onair_core import identity
+from onair_core.contract import JournalEvent
+from onair_core.manifests import API_VERSION
+from onair_media.ingest.host import ChannelHost
+from onair_media.recording import Recording
+from onair_operator.decide.status import new_asset_status
+from onair_operator.decide.times import timestamp
+from onair_operator.local.addresses import Addresses
+from onair_operator.local.objects import Object, Objects, identity_of
+from onair_operator.local.plan import Plan
+
+
+class Assets:
+    """`default_store` is the URL of the store of classes that name none."""
+
+    def __init__(
+        self, objects: Objects, host: ChannelHost, *, root: bytes, addresses: Addresses, default_store: str
+    ) -> None:
+        self._objects = objects
+        self._host = host
+        self._root = root
+        self._addresses = addresses
+        self._default_store = default_store
+
+    def new(self, stream: Object, event: JournalEvent, made: Plan | None) -> Object:
+        """The Asset of a broadcast that begins. `made`: the stream's plan."""
+        metadata, spec = stream["metadata"], stream["spec"]
+        settings = spec.get("newAssetSettings", {})
+        name = event.broadcast.id if event.broadcast else ""
+        namespace = metadata["namespace"]
+        playback = []
+        for entry in settings.get("playback", []):
+            playback_id = identity.asset_playback_id(self._root, namespace, name, entry["name"])
+            url = self._addresses.playback(playback_id, made.cls if made else None)
+            playback.append({"name": entry["name"], "id": playback_id, "policy": entry["policy"], "url": url})
+        store = made.config.asset.store if made else None
+        asset_spec: dict[str, Any] = {
+            "liveStream": {"name": metadata["name"], "uid": metadata["uid"]},
+            "store": {"url": store.url if store else self._default_store},
+            "playback": [{"name": entry["name"], "policy": entry["policy"]} for entry in settings.get("playback", [])],
+        }
+        for field in ("title", "passthrough"):
+            value = settings.get(field) or (spec.get("title") if field == "title" else None)
+            if value:
+                asset_spec[field] = value
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Asset",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": dict(metadata.get("labels", {})),
+                "creationTimestamp": timestamp(event.at),
+            },
+            "spec": asset_spec,
+            "status": new_asset_status(event, playback),
+        }
+
+    def write(self, asset: Object, now: float) -> None:
+        """Keeps an Asset with its status, and plays it by its IDs."""
+        found = self._objects.get(identity_of(asset))
+        if found is None:
+            bare = {name: part for name, part in asset.items() if name != "status"}
+            created = bare["metadata"].pop("creationTimestamp", None)
+            self._objects.apply(bare, now)
+            found = self._objects.get(identity_of(asset)) or asset
+            found["metadata"]["creationTimestamp"] = created or found["metadata"]["creationTimestamp"]
+        found["status"] = asset["status"]
+        self._objects.update(found)
+        self.serve(found)
+
+    def serve(self, asset: Object) -> None:
+        """Plays an Asset by its IDs."""
+        ids = {entry["id"] for entry in asset.get("status", {}).get("playback", [])}
+        spec = asset["spec"]
+        self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
+
+    def note_finished(self, recording: Recording) -> None:
+        """What the recording came to in the store: the last word on its duration."""
+        asset = self._objects.get(("Asset", recording.origin.namespace, recording.id))
+        if asset is None:
+            return
+        asset["status"] = {
+            **asset.get("status", {}),
+            "duration": round(recording.duration, 3),
+            "recordingTimes": [
+                {"startedAt": timestamp(time.started_at), "duration": time.duration} for time in recording.times
+            ],
+        }
+        self._objects.update(asset)
