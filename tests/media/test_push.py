@@ -103,7 +103,7 @@ class Push:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the sink has no event for each of its conditions
+        while not condition():
             await asyncio.sleep(0.02)
 
 

@@ -69,6 +69,7 @@ def fragment(samples: Samples, first: int, last: int, end: int, sequence: int) -
         traf, b"traf",
         16, b"tfhd", _TFHD_DEFAULT_BASE_IS_MOOF, TRACK_ID,
         20, b"tfdt", 0x01000000, dts[0],
-        trun, b"trun", 0x01000000 | _TRUN_OFFSET | _TRUN_DURATION | _TRUN_SIZE | _TRUN_FLAGS | _TRUN_CTS, count, moof + 8,
+        trun, b"trun", 0x01000000 | _TRUN_OFFSET | _TRUN_DURATION | _TRUN_SIZE | _TRUN_FLAGS | _TRUN_CTS,
+        count, moof + 8,
     )  # fmt: skip
     return [header, entries.tobytes(), _MDAT.pack(8 + sum(sizes), b"mdat"), *data]

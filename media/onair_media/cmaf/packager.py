@@ -1,8 +1,8 @@
 """Frames to segments: one `Packager` for a broadcast in one epoch (DESIGN: CMAF; RFC 8216bis; ISO/IEC 23000-19).
 
 Theory of operation. After `connect`, frames are held until every expected track has its first one (video: an IDR), or
-until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. The leading track, video
-where there is one, decides where a segment ends (`segmenter`); audio is cut at the same moment. Because encoders
+until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. The leading track,
+video where there is one, decides where a segment ends (`segmenter`); audio is cut at the same moment. Because encoders
 interleave, a boundary is held open until the audio has passed it, though not longer than `INTERLEAVE_SECONDS`. A track
 that has nothing for a segment gets a gap, so that the media sequence numbers of all renditions stay together.
 
@@ -57,7 +57,7 @@ class _Held:
 
 
 class Packager:
-    """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they have fixed."""
+    """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Packager:
         return outputs
 
     def fix_target_duration(self, seconds: int | None = None) -> int:
-        """The first playlist is about to be served: from now on the target duration stays (seconds: an earlier epoch's)."""
+        """The first playlist is about to be served: the target duration stays (`seconds`: an earlier epoch's)."""
         if self._rule.target_duration is None:
             value = seconds or segmenter.target_duration(self._settings.segment_seconds, self._longest)
             self._rule = replace(self._rule, target_duration=value)
@@ -306,9 +306,9 @@ class Packager:
         """Called before a sample is added: ends the open segment where the rules say so."""
         outputs: list[Output] = []
         now = dts / track.timescale
-        if self._boundary is not None and now >= self._boundary:
-            if track.rendition == "audio" or now > self._boundary + INTERLEAVE_SECONDS:
-                outputs += self._close(self._boundary, {track.rendition: dts})
+        boundary = self._boundary
+        if boundary is not None and now >= boundary + (0 if track.rendition == "audio" else INTERLEAVE_SECONDS):
+            outputs += self._close(boundary, {track.rendition: dts})
         if self._boundary is None and track is self._lead():
             elapsed = now - self._start
             has_samples = any(t.samples.dts for t in self._tracks.values())

@@ -1,7 +1,7 @@
 """When a segment ends. Pure decisions over seconds since the segment began (DESIGN: CMAF).
 
-* Until the stream is active a segment ends at every IDR at least 0.9 s on, so that viewers can start early; afterwards at the first
-  IDR at or after the segment duration, less a tolerance for timestamps in milliseconds.
+* Until the stream is active a segment ends at every IDR at least 0.9 s on, so that viewers can start early; afterwards
+  at the first IDR at or after the segment duration, less a tolerance for timestamps in milliseconds.
 * EXTINF, rounded, must never exceed the target duration (RFC 8216bis 4.4.3.1), so a longer GOP is cut without an IDR.
 * Bytes count too: a stream without key frames at 100 Mbit/s must not grow one segment for ever.
 """

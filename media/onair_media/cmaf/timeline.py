@@ -1,7 +1,7 @@
 """From RTMP timestamps to the broadcast's media time. Pure.
 
-RTMP counts milliseconds in 32 bits, shared by audio and video. Here they are unwrapped by signed difference, so 2^31 and
-2^32 are nothing special, and shifted onto the broadcast's clock, which rises through all of its connections.
+RTMP counts milliseconds in 32 bits, shared by audio and video. Here they are unwrapped by signed difference, so 2^31
+and 2^32 are nothing special, and shifted onto the broadcast's clock, which rises through all of its connections.
 """
 
 from __future__ import annotations

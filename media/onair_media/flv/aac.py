@@ -17,7 +17,7 @@ _TYPES = frozenset({1, 2, 3, 4, 5, 29, 42})
 
 @dataclass(frozen=True, slots=True)
 class AacInfo:
-    """`codec` for playlists (RFC 6381); `sample_rate` in Hz is the core's, whose frames have `frame_samples` samples."""
+    """`codec` for playlists (RFC 6381); `sample_rate` in Hz is the core's, whose frames have `frame_samples`."""
 
     codec: str
     sample_rate: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MediaError(ValueError):
-    """A unit cannot be used; the caller drops and counts it. `reason` is one of a few fixed words (a metric's label)."""
+    """A unit cannot be used; the caller drops and counts it. `reason` is one of a few fixed words (for a metric)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -22,9 +22,10 @@ class AmfError(ValueError):
 
 
 def decode(data: bytes) -> list[object]:
-    """All values of a message: numbers as float, objects and ECMA arrays as dict, strict arrays as list, dates as float.
+    """All values of a message. Raises `AmfError`.
 
-    Undefined, unsupported and references become None. Raises `AmfError`.
+    Numbers and dates become float, objects and ECMA arrays dict, strict arrays list; undefined, unsupported and
+    references None.
     """
     return _Decoder(data).all()
 

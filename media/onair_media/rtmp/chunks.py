@@ -1,11 +1,11 @@
 """The chunk layer of RTMP (Adobe RTMP 1.0, 5.3): bytes in, whole messages out. Sans-I/O.
 
 Theory of operation. A message travels as chunks of at most the chunk size, and chunks of several messages may be
-interleaved. Almost never are they: encoders send one message after the other. So when a message begins, the reader waits until
-all its wire bytes would be there, copies them once, and strips the type-3 headers inside with one strided delete, if
-and only if each of them is the byte it must be. That makes the cost of a message nearly independent of the chunk size.
-Everything else (interleaving, 2- and 3-byte headers, extended timestamps, messages over `WHOLE_MESSAGE_LIMIT`) is
-taken chunk by chunk. Both ways give the same messages.
+interleaved. Almost never are they: encoders send one message after the other. So when a message begins, the reader
+waits until all its wire bytes would be there, copies them once, and strips the type-3 headers inside with one strided
+delete, if and only if each of them is the byte it must be. That makes the cost of a message nearly independent of the
+chunk size. Everything else (interleaving, 2- and 3-byte headers, extended timestamps, messages over
+`WHOLE_MESSAGE_LIMIT`) is taken chunk by chunk. Both ways give the same messages.
 
 Rules that live here, and nowhere else:
 
@@ -13,8 +13,8 @@ Rules that live here, and nowhere else:
 * A fresh chunk stream may begin with type 0, or type 1 (librtmp's ping); types 2 and 3 have nothing to refer to.
 * A type-3 chunk that begins a message repeats the last delta (the timestamp, when the last header was a type 0).
 * The extended timestamp of types 1 and 2 is a delta like the 24-bit one.
-* Extended timestamps on type-3 chunks come in two dialects: FFmpeg and FMLE repeat them, as the specification says; rtmpdump
-  and OBS before 30.1 omit them. Four bytes are peeked at, and consumed only if they are the value that is in force.
+* Extended timestamps on type-3 chunks come in two dialects: FFmpeg and FMLE repeat them, as the specification says;
+  rtmpdump and OBS before 30.1 omit them. Four bytes are peeked at, and consumed only if they are the value in force.
 """
 
 from __future__ import annotations

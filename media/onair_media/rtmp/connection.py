@@ -2,8 +2,9 @@
 
 Theory of operation. `receive()` runs handshake, chunk layer and commands and returns events in the order of the wire;
 what must be written gathers until `data_to_send()`. The connection answers by itself whatever has only one answer
-(connect, createStream, acknowledgements, pings); a `PublishRequested` waits for the user's `accept_publish()` or `reject_publish()`. Media that
-comes before the answer is delivered in its place after the request: some encoders do not wait.
+(connect, createStream, acknowledgements, pings); a `PublishRequested` waits for the user's `accept_publish()` or
+`reject_publish()`. Media that comes before the answer is delivered in its place after the request: some encoders do not
+wait.
 
 Rules about encoders, all of them here:
 
@@ -53,7 +54,7 @@ APPLICATIONS = ("app", "live")
 
 
 class ServerConnection:
-    """See the module. After a `ProtocolError` the connection must be closed; `data_to_send()` still has what was said."""
+    """See the module. After a `ProtocolError` close the connection; `data_to_send()` still has what was said."""
 
     def __init__(self, limits: Limits = Limits(), fourccs: Sequence[str] = ()) -> None:  # noqa: B008 - frozen
         self.bytes_received = 0

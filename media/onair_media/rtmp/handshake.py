@@ -1,8 +1,8 @@
 """The server's side of the handshake (RTMP 5.2), simple and with digests.
 
-C0 and C1 are answered with S0, S1 and S2 at once; C2 is read and not looked at (encoders fill it with anything). Flash-era
-clients (FMLE, old Wirecast) put an HMAC-SHA256 digest into C1 and expect digests in S1 and S2; everyone else gets
-the echo of the specification. A digest that does not verify is no error: the version bytes of C1 mean little.
+C0 and C1 are answered with S0, S1 and S2 at once; C2 is read and not looked at (encoders fill it with anything).
+Flash-era clients (FMLE, old Wirecast) put an HMAC-SHA256 digest into C1 and expect digests in S1 and S2; everyone else
+gets the echo of the specification. A digest that does not verify is no error: the version bytes of C1 mean little.
 """
 
 from __future__ import annotations
