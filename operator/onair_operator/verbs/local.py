@@ -10,16 +10,11 @@ import click
 from onair_core.local_state import DEFAULT_STATE_DIR
 
 
-class _Address(click.ParamType[tuple[str, int]]):
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, colon, port = str(value).rpartition(":")
-        if not colon or not port.isdigit() or int(port) > 65535:
-            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", param, context)
-        return host.strip("[]"), int(port)
+def _address(context: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", context, param)
+    return host.strip("[]"), int(port)
 
 
 @click.command()
@@ -32,8 +27,22 @@ class _Address(click.ParamType[tuple[str, int]]):
     envvar="ONAIR_STATE_DIR",
     help="Where keys, status, event logs and recordings are kept.",
 )
-@click.option("--rtmp", type=_Address(), default="0.0.0.0:5222", show_default=True, help="Where encoders come in.")
-@click.option("--http", type=_Address(), default="127.0.0.1:8080", show_default=True, help="Where viewers come in.")
+@click.option(
+    "--rtmp",
+    callback=_address,
+    metavar="HOST:PORT",
+    default="0.0.0.0:5222",
+    show_default=True,
+    help="Where encoders come in.",
+)
+@click.option(
+    "--http",
+    callback=_address,
+    metavar="HOST:PORT",
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Where viewers come in.",
+)
 @click.option(
     "--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="RTMPS certificate, PEM."
 )
