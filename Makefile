@@ -24,6 +24,7 @@ install: $(VENV)/.installed player ## The `onair` command in .venv/bin
 
 .PHONY: player
 player: $(VENV)/.installed ## hls.js for the player page (needs npm; without it the page uses the browser's own HLS)
+	@command -v npm >/dev/null || { echo "Installing npm, for hls.js …"; tools/apt.sh nodejs npm || true; }
 	@$(BIN)/python -m onair_media.player.vendor || echo "The player page will use the browser's own HLS."
 
 .PHONY: demo
