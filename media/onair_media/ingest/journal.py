@@ -86,6 +86,7 @@ class Journal:
             if compact:
                 kept = _Record(tuple(self._events), batch[0].epoch, msgspec.Raw(b"null"))
                 lines = msgspec.json.encode(kept) + b"\n" + lines
+            failed = False
             while True:
                 try:
                     await loop.run_in_executor(self._executor, self._replace if compact else self._extend, lines)
@@ -93,8 +94,12 @@ class Journal:
                 except OSError as error:
                     # Events are held back, not lost: a full disk must not end a broadcast, and nothing may be told
                     # that a crash would take back.
-                    log.error("journal not written, trying again", file=str(self._path), problem=error.strerror)
+                    if not failed:
+                        log.error("journal not written, trying again", file=str(self._path), problem=error.strerror)
+                    failed = True
                     await asyncio.sleep(RETRY_SECONDS)
+            if failed:
+                log.info("journal written again", file=str(self._path))
             self._size = len(lines) if compact else self._size + len(lines)
             self._events += [event for record in batch for event in record.events]
             if any(record.events for record in batch):

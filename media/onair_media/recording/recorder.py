@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -38,10 +39,7 @@ class RecorderListener(Protocol):
         """Enough is in the store to be played."""
 
     def recording_warning(self, reason: str, message: str) -> None:
-        """`RecordingStalled`: the store fails; `RecordingResumed`: it works again; `RecordingHole`:
-
-        Something is lost.
-        """
+        """`RecordingStalled`: the store fails. `RecordingResumed`: it works again. `RecordingHole`: media is lost."""
 
 
 @dataclass(slots=True)
@@ -172,7 +170,7 @@ class Recorder:
         if len(self.recording.segments) >= SEGMENTS_TO_PLAY:
             self._listener.recording_ready()
 
-    async def _insist(self, attempt: _Attempt) -> None:
+    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Until it works: the store may be away for an hour."""
         delay = FIRST_RETRY_SECONDS
         while True:
@@ -193,7 +191,3 @@ class Recorder:
                 log.info("recording goes on", asset=self._broadcast.id)
                 self._listener.recording_warning("RecordingResumed", "The store takes the recording again.")
             return
-
-
-class _Attempt(Protocol):
-    async def __call__(self) -> None: ...
