@@ -140,8 +140,9 @@ class ChunkReader:
         state.timestamp, state.delta, state.extended = timestamp, field, extended
         if payload is None:
             return self._take(position, state, messages)
+        end = position + length + max(length - 1, 0) // self._chunk_size  # before the message may change that size
         self._complete(state, payload, messages)
-        return position + length + max(length - 1, 0) // self._chunk_size
+        return end
 
     def _continue(self, start: int, position: int, csid: int, state: _ChunkStream, messages: list[Message]) -> int:
         """A type-3 chunk: the next piece of a message, or a message with the same header as the last."""
@@ -149,7 +150,8 @@ class ChunkReader:
         if state.extended:
             peeked = buffer[position : position + 4]
             if len(peeked) < 4 and state.extended.startswith(peeked):
-                return self._wait(start, position + 4 - start)
+                # One more byte may settle it; the message itself may have fewer than four left.
+                return self._wait(start, position + len(peeked) + 1 - start)
             if peeked == state.extended:
                 position += 4
         beginning = state.body is None
@@ -165,8 +167,9 @@ class ChunkReader:
             state.timestamp = (state.timestamp + state.delta) & 0xFFFFFFFF
         if payload is None:
             return self._take(position, state, messages)
+        end = position + state.length + max(state.length - 1, 0) // self._chunk_size
         self._complete(state, payload, messages)
-        return position + state.length + max(state.length - 1, 0) // self._chunk_size
+        return end
 
     def _whole(self, start: int, position: int, length: int, csid: int) -> bytes | None:
         """The whole message whose payload begins at `position`, taken at once.
@@ -185,9 +188,10 @@ class ChunkReader:
             return None
         if continuations == 0:
             return bytes(memoryview(self._buffer)[position:end])
-        message = self._buffer[position:end]
-        if message[chunk :: chunk + 1] != bytes((0xC0 | csid,)) * continuations:
+        # Looked at before anything is copied: a peer could begin and abort large messages all day.
+        if self._buffer[position + chunk : end : chunk + 1] != bytes((0xC0 | csid,)) * continuations:
             return None
+        message = self._buffer[position:end]
         del message[chunk :: chunk + 1]
         return bytes(message)
 
