@@ -28,43 +28,43 @@ def manifest(**spec: Any) -> dict[str, Any]:
 IDENTITY = ("LiveStream", "default", "s")
 
 
-def test_generation_counts_changes_of_spec_and_nothing_is_written_without_one(state: LocalState) -> None:
+async def test_generation_counts_changes_of_spec_and_nothing_is_written_without_one(state: LocalState) -> None:
     objects = Objects(state)
-    assert objects.apply(manifest(title="a"), 0, "m.yaml") is Change.CREATED
+    assert await objects.apply(manifest(title="a"), 0, "m.yaml") is Change.CREATED
     file = state.path(*IDENTITY)
     written = file.stat().st_mtime_ns
-    assert objects.apply(manifest(title="a"), 5, "m.yaml") is Change.NONE
+    assert await objects.apply(manifest(title="a"), 5, "m.yaml") is Change.NONE
     assert file.stat().st_mtime_ns == written
-    assert objects.apply(manifest(title="b"), 9, "m.yaml") is Change.UPDATED
+    assert await objects.apply(manifest(title="b"), 9, "m.yaml") is Change.UPDATED
     found = objects.get(IDENTITY)
     assert found is not None
     assert found["metadata"]["generation"] == 2 and found["metadata"]["annotations"][SOURCE] == "m.yaml"
     relabelled = manifest(title="b")
     relabelled["metadata"]["labels"] = {"a": "b"}
-    assert objects.apply(relabelled, 9, "m.yaml") is Change.RELABELLED
+    assert await objects.apply(relabelled, 9, "m.yaml") is Change.RELABELLED
     assert (objects.get(IDENTITY) or {})["metadata"]["generation"] == 2
 
 
-def test_status_and_uid_survive_a_restart_and_a_change(state: LocalState) -> None:
+async def test_status_and_uid_survive_a_restart_and_a_change(state: LocalState) -> None:
     objects = Objects(state)
-    objects.apply(manifest(), 0)
+    await objects.apply(manifest(), 0)
     value = objects.get(IDENTITY)
     assert value is not None
     value["status"] = {"phase": "Active"}
-    assert objects.update(value) and not objects.update(value)
+    assert await objects.update(value) and not await objects.update(value)
     again = Objects(state)
-    again.apply(manifest(title="new"), 0)
+    await again.apply(manifest(title="new"), 0)
     found = again.get(IDENTITY)
     assert found is not None and found["status"] == {"phase": "Active"}
     assert found["metadata"]["uid"] == value["metadata"]["uid"]
 
 
-def test_secrets_are_for_their_owner_only(state: LocalState) -> None:
+async def test_secrets_are_for_their_owner_only(state: LocalState) -> None:
     objects = Objects(state)
-    objects.apply(manifest(), 0)
+    await objects.apply(manifest(), 0)
     stream = objects.get(IDENTITY)
     assert stream is not None
-    objects.apply(stream_key_secret(stream, "the-key"), 0)
+    await objects.apply(stream_key_secret(stream, "the-key"), 0)
     assert state.path("Secret", "default", "s-stream-key").stat().st_mode & 0o777 == 0o600
 
 
@@ -77,8 +77,8 @@ def test_a_lost_root_secret_is_not_replaced_while_channels_exist(tmp_path: Path)
         root_secret(tmp_path, channels_exist=True)
 
 
-def test_an_unknown_stream_is_told_with_those_there_are(state: LocalState) -> None:
-    Objects(state).apply(manifest(), 0)
+async def test_an_unknown_stream_is_told_with_those_there_are(state: LocalState) -> None:
+    await Objects(state).apply(manifest(), 0)
     with pytest.raises(LocalStateError, match='no LiveStream "x" in namespace "default"; there are: s'):
         state.stream("default", "x")
     with pytest.raises(LocalStateError, match="not the state folder"):

@@ -153,7 +153,9 @@ class ChannelHost:
 
     def _touch(self) -> None:
         try:
-            self._alive.write_text(f"{self.clock.now():.3f}\n")
+            # Written over, never truncated: on a full disk the last sign stays readable.
+            with self._alive.open("r+" if self._alive.exists() else "x") as file:
+                file.write(f"{self.clock.now():.3f}\n")
         except OSError as error:
             log.warning("no sign of life could be left", problem=error.strerror)
 

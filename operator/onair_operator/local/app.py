@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, reachable
 from onair_operator.local.control import Control
+from onair_operator.local.patience import insist
 from onair_operator.local.requests import waiting
 from onair_operator.local.secrets import root_secret
 from onair_operator.webhooks import Deliverer, Environment, OutboundPolicy
@@ -100,7 +102,7 @@ async def _running(
         logs,
         policy=OutboundPolicy(allow_loopback=options.allow_loopback, allow_networks=options.allow_networks),
         environment=Environment("local", "OnAir local"),
-        on_status=lambda uid: control.write_endpoint_status(uid) if control else None,
+        on_status=lambda uid: control.endpoint_fared(uid) if control else None,
     )
     async with contextlib.AsyncExitStack() as stack:
         with _as_start_error(f"RTMP {_address(options.rtmp)}"):
@@ -121,7 +123,7 @@ async def _running(
             report=report,
         )
         stack.push_async_callback(deliverer.stop)
-        stack.push_async_callback(control.take_in)
+        stack.push_async_callback(_take_in_last, control)
         await host.start()
         stack.push_async_callback(host.stop)
         REGISTRY.register(collector)
@@ -134,6 +136,13 @@ async def _running(
         _write_endpoint(state, addresses)
         stack.callback((state.folder / "endpoint.json").unlink, missing_ok=True)
         yield control, addresses
+
+
+async def _take_in_last(control: Control) -> None:
+    try:
+        await control.take_in()
+    except OSError as error:
+        log.error("the last events are not in status yet; they will be at the next start", problem=error.strerror)
 
 
 async def _until(stop: asyncio.Event, *works: Awaitable[None]) -> None:
@@ -152,7 +161,7 @@ async def _until(stop: asyncio.Event, *works: Awaitable[None]) -> None:
 async def _watch(options: Options, state: LocalState, control: Control) -> None:
     """Manifests that change, and requests that come."""
     state.requests.mkdir(parents=True, exist_ok=True)
-    await _take_requests(state, control)
+    await insist(partial(_take_requests, state, control))
     own = state.folder.resolve()
     requests = state.requests.resolve()
     # A file is watched through its folder: editors replace files, and a watch on the file would end with it.
@@ -166,15 +175,15 @@ async def _watch(options: Options, state: LocalState, control: Control) -> None:
 
     async for changes in awatch(*watched, watch_filter=concerns, debounce=WATCH_DEBOUNCE_MS, step=50):
         if any(requests in Path(name).parents for _, name in changes):
-            await _take_requests(state, control)
+            await insist(partial(_take_requests, state, control))
         if any(requests not in Path(name).parents for _, name in changes):
-            await control.reconcile()
+            await insist(control.reconcile)
 
 
 async def _take_requests(state: LocalState, control: Control) -> None:
     for file, request in waiting(state.requests):
         if request is not None:
-            control.complete(request.namespace, request.name, request.broadcast)
+            await control.complete(request.namespace, request.name, request.broadcast)
         else:
             log.warning("a request makes no sense", file=str(file))
         file.unlink(missing_ok=True)

@@ -62,17 +62,17 @@ class Assets:
             "status": new_asset_status(event, playback),
         }
 
-    def write(self, asset: Object, now: float) -> None:
+    async def write(self, asset: Object, now: float) -> None:
         """Keeps an Asset with its status, and plays it by its IDs."""
         found = self._objects.get(identity_of(asset))
         if found is None:
             bare = {name: part for name, part in asset.items() if name != "status"}
             created = bare["metadata"].pop("creationTimestamp", None)
-            self._objects.apply(bare, now)
+            await self._objects.apply(bare, now)
             found = self._objects.get(identity_of(asset)) or asset
             found["metadata"]["creationTimestamp"] = created or found["metadata"]["creationTimestamp"]
         found["status"] = asset["status"]
-        self._objects.update(found)
+        await self._objects.update(found)
         self.serve(found)
 
     def serve(self, asset: Object) -> None:
@@ -81,7 +81,7 @@ class Assets:
         spec = asset["spec"]
         self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
 
-    def note_finished(self, recording: Recording) -> None:
+    async def note_finished(self, recording: Recording) -> None:
         """What the recording came to in the store: the last word on its duration."""
         asset = self._objects.get(("Asset", recording.origin.namespace, recording.id))
         if asset is None:
@@ -93,4 +93,4 @@ class Assets:
                 {"startedAt": timestamp(time.started_at), "duration": time.duration} for time in recording.times
             ],
         }
-        self._objects.update(asset)
+        await self._objects.update(asset)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -27,10 +26,12 @@ from onair_operator.eventlog import FileEventLogs, Subject, append_journal, appe
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.assets import Assets
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
-from onair_operator.local.objects import SOURCE, Change, Object, Objects, identity_of
+from onair_operator.local.objects import SOURCE, Object, Objects, identity_of
+from onair_operator.local.observed import OBSERVED, events_of_change, mark
+from onair_operator.local.patience import insist
 from onair_operator.local.plan import Plan, plan, stream_ref
 from onair_operator.local.secrets import stream_key_secret
-from onair_operator.webhooks import Deliverer, snapshot
+from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,10 @@ _KINDS = ("Secret", "LiveStreamClass", "WebhookEndpoint", "LiveStream")
 
 
 class Control:
-    """`deliverer` and `host` are started and stopped by the caller."""
+    """`deliverer` and `host` are started and stopped by the caller.
+
+    A turn that the disk refuses raises `OSError`, and may be taken again (`patience.insist`).
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Control:
         self._turn = asyncio.Lock()
         self._grown: dict[str, StreamRef] = {}
         self._finished: dict[str, Recording] = {}
+        self._fared: set[str] = set()
         self._wake = asyncio.Event()
 
     # What wakes it
@@ -86,12 +91,16 @@ class Control:
         self._finished[recording.id] = recording
         self._wake.set()
 
+    def endpoint_fared(self, uid: str) -> None:
+        self._fared.add(uid)
+        self._wake.set()
+
     async def run(self) -> None:
         """Takes in journals as they grow; runs until it is cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self.take_in()
+            await insist(self.take_in)
 
     # Manifests
 
@@ -100,16 +109,16 @@ class Control:
         async with self._turn:
             result = await asyncio.to_thread(self._read)
             self._tell_problems(result.problems)
-            changes = self._apply(result)
+            await self._apply(result)
             gone = self._gone(result)
-            await self._configure(changes)
+            await self._configure()
             for value in gone:
                 await self._delete(value)
             await self._set_endpoints()
 
     async def start_endpoints(self) -> None:
         """Delivery begins, once everything is known."""
-        await self._deliverer.start(self._endpoints())
+        await self._deliverer.start(await self._endpoints())
 
     def _read(self) -> Validated:
         return validate(load(self._paths), self.objects.get)
@@ -119,20 +128,12 @@ class Control:
             self._reported = list(problems)
             self._report(problems)
 
-    def _apply(self, result: Validated) -> dict[str, tuple[Change, Object | None]]:
-        """Applies manifests; by uid, what happened to each LiveStream, and what it was before."""
-        changes: dict[str, tuple[Change, Object | None]] = {}
+    async def _apply(self, result: Validated) -> None:
         now = self._host.clock.now()
         for kind in _KINDS:
             for manifest in result.manifests.values():
-                if manifest.identity[0] != kind:
-                    continue
-                before = self.objects.get(manifest.identity)
-                change = self.objects.apply(manifest.value, now, manifest.document.file)
-                made = self.objects.get(manifest.identity)
-                if kind == "LiveStream" and made is not None:
-                    changes[made["metadata"]["uid"]] = (change, before)
-        return changes
+                if manifest.identity[0] == kind:
+                    await self.objects.apply(manifest.value, now, manifest.document.file)
 
     def _gone(self, result: Validated) -> list[Object]:
         """Objects whose document is not there any more. What cannot be read now is kept as it was."""
@@ -145,15 +146,14 @@ class Control:
                     gone.append(value)
         return gone
 
-    async def _configure(self, changes: dict[str, tuple[Change, Object | None]]) -> None:
+    async def _configure(self) -> None:
         self._plans = {made.ref.uid: made for made in self._plan()}
-        for uid, made in self._plans.items():
-            change, before = changes.get(uid, (Change.NONE, None))
-            self._keep_generated_key(made)
+        for made in self._plans.values():
+            await self._keep_generated_key(made)
             await self._host.configure(made.config)
             self._host.set_title(made.ref, made.spec.title)
             await self._take_in_stream(made.ref)
-            await self._write_status(made, change, before)
+            await self._write_status(made)
             wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
             if wanted:
                 self._host.complete(made.ref, wanted)
@@ -176,11 +176,11 @@ class Control:
             default_store=self._default_store,
         )
 
-    def _keep_generated_key(self, made: Plan) -> None:
+    async def _keep_generated_key(self, made: Plan) -> None:
         if made.generated_key is not None:
-            self.objects.apply(stream_key_secret(made.stream, made.generated_key), self._host.clock.now())
+            await self.objects.apply(stream_key_secret(made.stream, made.generated_key), self._host.clock.now())
 
-    async def _write_status(self, made: Plan, change: Change, before: Object | None) -> None:
+    async def _write_status(self, made: Plan) -> None:
         """Status that follows from configuration, and the events that a change of it causes."""
         stream = self.objects.get(identity_of(made.stream))
         if stream is None:
@@ -215,13 +215,16 @@ class Control:
         status["conditions"] = with_condition(
             status.get("conditions", []), "Ready", made.ready, generation=generation, now=now
         )
-        told = _events_of_change(change, before, stream, status)
+        told = events_of_change(stream, status["playback"])
         for event, _ in told:
             status = with_event(status, event, now)
         stream["status"] = status
+        stream["metadata"].setdefault("annotations", {})[OBSERVED] = mark(stream["spec"])
         if told:
             await self._append_own(stream, told, now)
-        self.objects.update(stream)
+        await self.objects.update(stream)
+        if told:
+            self._deliverer.wake(made.ref.uid)
 
     async def _append_own(self, stream: Object, told: list[tuple[EventType, str]], now: float) -> None:
         subject = _subject(stream)
@@ -232,11 +235,10 @@ class Control:
                 subject,
                 lambda log, e=event, k=key, s=made: append_own(log, e, k, s, at=now),  # type: ignore[misc]
             )
-        self._deliverer.wake(subject.uid)
 
     async def _delete(self, value: Object) -> None:
         if value["kind"] != "LiveStream":
-            self.objects.delete(identity_of(value))
+            await self.objects.delete(identity_of(value))
             return
         ref = stream_ref(value)
         self._host.remove(ref)
@@ -246,11 +248,11 @@ class Control:
         await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
         await update(self._logs, _subject(value), close)
         self._deliverer.wake(ref.uid)
-        self.objects.delete(identity_of(value))
+        await self.objects.delete(identity_of(value))
         secret = stream_key_secret(value, "")
         generated = self.objects.get(identity_of(secret))
         if generated is not None and SOURCE not in generated["metadata"].get("annotations", {}):
-            self.objects.delete(identity_of(secret))
+            await self.objects.delete(identity_of(secret))
         self._host.forget(ref)
         self._plans.pop(ref.uid, None)
         log.info("stream deleted", stream=str(ref))
@@ -261,11 +263,20 @@ class Control:
         """Takes in what journals have, and what recordings became."""
         async with self._turn:
             grown, self._grown = self._grown, {}
-            for ref in grown.values():
-                await self._take_in_stream(ref, settle=False)
             finished, self._finished = self._finished, {}
-            for recording in finished.values():
-                self._assets.note_finished(recording)
+            fared, self._fared = self._fared, set()
+            try:
+                for ref in grown.values():
+                    await self._take_in_stream(ref, settle=False)
+                for recording in finished.values():
+                    await self._assets.note_finished(recording)
+                for uid in fared:
+                    await self._write_endpoint_status(uid)
+            except BaseException:
+                self._grown = grown | self._grown
+                self._finished = finished | self._finished
+                self._fared |= fared
+                raise
 
     async def _take_in_stream(self, ref: StreamRef, *, settle: bool = True) -> None:
         channel = self._host.channel(ref)
@@ -290,10 +301,10 @@ class Control:
             lambda log: append_journal(log, events, lambda e: snapshots[e.epoch, e.n], now=now),
         )
         for asset in assets.values():
-            self._assets.write(asset, now)
+            await self._assets.write(asset, now)
         last = events[-1]
         stream["metadata"].setdefault("annotations", {})[JOURNAL] = f"{last.epoch}.{last.n}"
-        self.objects.update(stream)
+        await self.objects.update(stream)
         channel.journal.acknowledge(stored.journal.epoch, stored.journal.n)
         self._deliverer.wake(ref.uid)
 
@@ -318,9 +329,9 @@ class Control:
     # Webhooks
 
     async def _set_endpoints(self) -> None:
-        await self._deliverer.set_endpoints(self._endpoints())
+        await self._deliverer.set_endpoints(await self._endpoints())
 
-    def _endpoints(self) -> list[Any]:
+    async def _endpoints(self) -> list[Endpoint]:
         found = []
         for value in self.objects.all("WebhookEndpoint"):
             reference = value["spec"]["secretRef"]
@@ -328,10 +339,10 @@ class Control:
             endpoint = webhook_endpoint(value, secret)
             if endpoint is not None:
                 found.append(endpoint)
-            self.write_endpoint_status(value["metadata"]["uid"], missing_secret=endpoint is None)
+            await self._write_endpoint_status(value["metadata"]["uid"], missing_secret=endpoint is None)
         return found
 
-    def write_endpoint_status(self, uid: str, *, missing_secret: bool = False) -> None:
+    async def _write_endpoint_status(self, uid: str, *, missing_secret: bool = False) -> None:
         """How an endpoint fares, into its status."""
         now = self._host.clock.now()
         for value in self.objects.all("WebhookEndpoint"):
@@ -340,18 +351,21 @@ class Control:
                 with contextlib.suppress(KeyError):
                     fares = self._deliverer.status(uid)
                 value["status"] = endpoint_status(value, fares, missing_secret=missing_secret, now=now)
-                self.objects.update(value)
+                await self.objects.update(value)
 
     # Requests
 
-    def complete(self, namespace: str, name: str, broadcast_id: str) -> None:
+    async def complete(self, namespace: str, name: str, broadcast_id: str) -> None:
         """`onair complete`: the annotation stays, and acts once."""
         stream = self.objects.get(("LiveStream", namespace, name))
         if stream is None:
             return
-        stream["metadata"].setdefault("annotations", {})[COMPLETE] = broadcast_id
-        self.objects.update(stream)
         self._host.complete(stream_ref(stream), broadcast_id)
+        async with self._turn:
+            stream = self.objects.get(("LiveStream", namespace, name))
+            if stream is not None:
+                stream["metadata"].setdefault("annotations", {})[COMPLETE] = broadcast_id
+                await self.objects.update(stream)
 
 
 def _journal_cursor(stream: Object) -> tuple[int, int]:
@@ -364,30 +378,3 @@ def _subject(stream: Object) -> Subject:
     return Subject(
         "LiveStream", metadata["namespace"], metadata["name"], metadata["uid"], dict(metadata.get("labels", {}))
     )
-
-
-def _events_of_change(
-    change: Change, before: Object | None, stream: Object, status: dict[str, Any]
-) -> list[tuple[EventType, str]]:
-    """The events that a change of the manifest causes, with what makes each of them unique."""
-    generation = f"generation-{stream['metadata']['generation']}"
-    if change is Change.CREATED:
-        return [(EventType.STREAM_CREATED, "created")]
-    if change is not Change.UPDATED or before is None:
-        old = (before or {}).get("status", {}).get("playback")
-        if old is not None and _ids(old) != _ids(status["playback"]):
-            version = stream["metadata"].get("resourceVersion", "")
-            return [(EventType.STREAM_UPDATED, f"playback-{version}")]
-        return []
-    told = []
-    was, now = bool(before["spec"].get("disabled")), bool(stream["spec"].get("disabled"))
-    if was != now:
-        told.append((EventType.STREAM_DISABLED if now else EventType.STREAM_ENABLED, generation))
-    if {**before["spec"], "disabled": None} != {**stream["spec"], "disabled": None}:
-        told.append((EventType.STREAM_UPDATED, generation))
-    return told
-
-
-def _ids(playback: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """What of the playback IDs matters to others; their URLs change with this machine's addresses."""
-    return sorted((entry["name"], entry["id"], entry["policy"]) for entry in playback)

@@ -1,15 +1,20 @@
 """The objects of `onair local`: what the API server is on a cluster, as one YAML file an object.
 
-Written whole and atomically, only when something changed; Secrets with mode 0600. All are held in memory, too.
+Written whole and atomically, only when something changed; Secrets with mode 0600. All are held in memory, too. Disk
+work happens in threads: the event loop with all its publishers never waits for fsync.
 """
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -35,12 +40,14 @@ class Change(Enum):
 
 
 class Objects:
-    """All objects below a state folder."""
+    """All objects below a state folder. One task at a time may write; who reads sees what is on disk."""
 
     def __init__(self, state: LocalState) -> None:
         self._state = state
         self._objects: dict[Identity, Object] = {}
         self._version = 0
+        # One thread: a write whose waiter was cancelled is over before the next one begins.
+        self._disk = ThreadPoolExecutor(1, "objects")
         for file in sorted(state.objects.glob("*/*/*.yaml")):
             value = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
             if isinstance(value, dict) and "metadata" in value:
@@ -57,7 +64,7 @@ class Objects:
         for value in sorted(found, key=lambda v: (v["metadata"]["creationTimestamp"], v["metadata"]["name"])):
             yield copy.deepcopy(value)
 
-    def apply(self, value: Object, now: float, source: str | None = None) -> Change:
+    async def apply(self, value: Object, now: float, source: str | None = None) -> Change:
         """Makes an object what a manifest says. Status and annotations that OnAir made stay."""
         identity = identity_of(value)
         before = self._objects.get(identity)
@@ -72,7 +79,7 @@ class Objects:
                 "generation": 1,
                 "creationTimestamp": timestamp(now),
             }
-            self._write({**value, "metadata": metadata})
+            await self._write({**value, "metadata": metadata})
             return Change.CREATED
         kept = before["metadata"]
         for name, text in kept.get("annotations", {}).items():
@@ -92,41 +99,48 @@ class Objects:
             made["status"] = before["status"]
         if not changed and made["metadata"] == kept:
             return Change.NONE
-        self._write(made)
+        await self._write(made)
         return Change.UPDATED if changed else Change.RELABELLED
 
-    def update(self, value: Object) -> bool:
+    async def update(self, value: Object) -> bool:
         """Writes an object back; False when nothing is different."""
         before = self._objects.get(identity_of(value))
         if before is not None and _without_version(before) == _without_version(value):
             return False
-        self._write(value)
+        await self._write(value)
         return True
 
-    def delete(self, identity: Identity) -> None:
+    async def delete(self, identity: Identity) -> None:
         """Removes an object."""
-        if self._objects.pop(identity, None) is not None:
-            self._state.path(*identity).unlink(missing_ok=True)
+        if identity in self._objects:
+            await self._on_disk(partial(self._state.path(*identity).unlink, missing_ok=True))
+            del self._objects[identity]
 
-    def _write(self, value: Object) -> None:
+    async def _write(self, value: Object) -> None:
         self._version += 1
         value = copy.deepcopy(value)
         value["metadata"]["resourceVersion"] = str(self._version)
         identity = identity_of(value)
-        path = self._state.path(*identity)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        mode = 0o600 if identity[0] == "Secret" else 0o644
         ordered = {name: value[name] for name in _ORDER if name in value} | value
         text = yaml.dump(
             ordered, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True
         )
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        mode = 0o600 if identity[0] == "Secret" else 0o644
+        await self._on_disk(partial(_replace, self._state.path(*identity), text, mode))
         self._objects[identity] = value
+
+    async def _on_disk(self, work: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 _ORDER = ("apiVersion", "kind", "metadata", "type", "spec", "data", "status")
