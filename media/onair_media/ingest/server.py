@@ -10,13 +10,14 @@ from collections import Counter
 import structlog
 
 from onair_core.contract import DisconnectReason
-from onair_media.ingest.session import HANDSHAKE_SECONDS, Admission, PublisherSession, prepare
+from onair_media.ingest.session import Admission, PublisherSession, prepare
 from onair_media.ingest.ticker import Ticker
 from onair_media.ingest.tls import TlsFiles
 from onair_media.ingest.wire import TLS_HANDSHAKE_RECORD, TlsWire, Wire
 
 log = structlog.get_logger(__name__)
 
+HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 # Connections that are not publishing: enough for a restart's rush, a bound for a flood.
 MAX_WAITING = 2000
@@ -137,15 +138,18 @@ class RtmpServer:
             # A connect and close is a load balancer's health check: not worth a line.
             self._give_up(sock, host)
             return
-        self._forget(sock)
+        handshake_by = self._forget(sock)
         secure = first[0] == TLS_HANDSHAKE_RECORD and self._tls is not None
         wire = TlsWire(sock, self._tls.context()) if secure and self._tls else Wire(sock)
-        self._sessions.add(PublisherSession(wire, host, self._admission, self._ticker, self))
+        session = PublisherSession(wire, host, self._admission, self._ticker, self, handshake_by=handshake_by)
+        self._sessions.add(session)
 
-    def _forget(self, sock: socket.socket) -> None:
+    def _forget(self, sock: socket.socket) -> float:
+        """Decided; returns when its time is over, on the loop's clock."""
         _, timer = self._undecided.pop(sock)
         timer.cancel()
         asyncio.get_running_loop().remove_reader(sock)
+        return timer.when()
 
     def _give_up(self, sock: socket.socket, host: str) -> None:
         self._forget(sock)

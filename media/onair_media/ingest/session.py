@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-HANDSHAKE_SECONDS = 10.0
 PUBLISH_SECONDS = 20.0
 MEDIA_IDLE_SECONDS = 15.0
 LINGER_SECONDS = 2.0
@@ -81,9 +80,14 @@ class _Stage(Enum):
 
 
 class PublisherSession:
-    """See the module. `number` is unique in the process and identifies the connection to the lifecycle."""
+    """See the module. `number` is unique in the process and identifies the connection to the lifecycle.
 
-    def __init__(self, wire: Wire, address: str, admission: Admission, ticker: Ticker, owner: Owner) -> None:
+    `handshake_by`: the loop's time at which the handshake must be over, however slowly it trickles in.
+    """
+
+    def __init__(
+        self, wire: Wire, address: str, admission: Admission, ticker: Ticker, owner: Owner, *, handshake_by: float
+    ) -> None:
         self.number = next(_connection_numbers)
         self.address = address
         self.secure = type(wire) is not Wire
@@ -98,7 +102,7 @@ class PublisherSession:
         self._target: Target | None = None
         self._stage = _Stage.HANDSHAKE
         self._last_media = self._loop.time()
-        self._deadline = self._loop.call_later(HANDSHAKE_SECONDS, self._too_late, "handshake")
+        self._deadline = self._loop.call_at(handshake_by, self._too_late, "handshake")
         self._loop.add_reader(wire.socket, self.pump)
 
     @property
