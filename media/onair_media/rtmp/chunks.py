@@ -5,7 +5,8 @@ interleaved. Almost never are they: encoders send one message after the other. S
 waits until all its wire bytes would be there, copies them once, and strips the type-3 headers inside with one strided
 delete, if and only if each of them is the byte it must be. That makes the cost of a message nearly independent of the
 chunk size. Everything else (interleaving, 2- and 3-byte headers, extended timestamps, messages over
-`WHOLE_MESSAGE_LIMIT`) is taken chunk by chunk. Both ways give the same messages.
+`WHOLE_MESSAGE_LIMIT`) is taken chunk by chunk. Both ways give the same messages; the first holds back what comes
+interleaved until as many bytes as the message announced are there.
 
 Rules that live here, and nowhere else:
 
