@@ -113,7 +113,7 @@ SMALL = ("--size", "320x180", "--bitrate", "300k", "--gop", "1")
 async def test_the_pattern_is_h264_and_aac_in_real_time_and_ends_in_order(channel: Channel, address: str) -> None:
     status, output = await (await Push.start(f"rtmp://{address}/app/{KEY}", *SMALL, "--duration", "3")).end()
     assert status == 0, output
-    assert channel.reasons == [DisconnectReason.CLEAN_STOP]
+    await until(lambda: channel.reasons == [DisconnectReason.CLEAN_STOP])
     frames = channel.frames
     assert len(frames) == 90
     assert [timestamp for timestamp, frame in frames if frame.keyframe] == pytest.approx([0, 1000, 2000], abs=70)
@@ -140,7 +140,7 @@ async def test_a_signal_stops_in_order(channel: Channel, address: str, number: s
     push.process.send_signal(number)
     status, output = await push.end()
     assert status == 0, output
-    assert channel.reasons == [DisconnectReason.CLEAN_STOP]
+    await until(lambda: channel.reasons == [DisconnectReason.CLEAN_STOP])
 
 
 async def test_a_wrong_key_is_told_and_not_retried(channel: Channel, address: str) -> None:

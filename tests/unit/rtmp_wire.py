@@ -131,7 +131,11 @@ class Encoder:
 
     def publish(self, name: str | None = "KEY", app: str = "live") -> list[Event]:
         """connect and publish, the least there is."""
-        return [*self.connect(app), *self.say("publish", 0, None, name, "live", stream=1)]
+        return [*self.connect(app), *self.publish_now(name)]
+
+    def publish_now(self, name: str | None = "KEY") -> list[Event]:
+        """publish alone, on message stream 1."""
+        return self.say("publish", 0, None, name, "live", stream=1)
 
     def hear(self) -> list[Message]:
         """Whole messages from the server since the last time."""

@@ -10,7 +10,8 @@ Rules about encoders, all of them here:
 
 * OBS, FMLE and FFmpeg send releaseStream, FCPublish, createStream, publish; GStreamer and librtmp leave some out.
   Nothing is required but connect and publish, and no unknown command is fatal.
-* Every command with a transaction id gets a `_result`, an unknown one with null: Haivision waits for `_checkbw`.
+* A command with a transaction id gets a `_result`, an unknown one with null: Haivision waits for `_checkbw`. publish is
+  answered by onStatus, closeStream and deleteStream (7.2.2.3) by nothing else, and an answer never.
   onFCPublish repeats the transaction id of FCPublish: Livestream Studio waits for it.
 * The stream key is what follows the application in the URL or the stream name, without query string; it may stand in
   the application (`app/KEY`) with an empty stream name.
@@ -20,6 +21,7 @@ Rules about encoders, all of them here:
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -43,6 +45,7 @@ _ACKNOWLEDGEMENT, _USER_CONTROL, _WINDOW_ACK_SIZE, _PEER_BANDWIDTH = 3, 4, 5, 6
 _AUDIO, _VIDEO = 8, 9
 _DATA_AMF3, _COMMAND_AMF3, _DATA_AMF0, _COMMAND_AMF0 = 15, 17, 18, 20
 _SET_CHUNK_SIZE = 1
+_ANSWERS = ("_result", "_error", "onStatus")
 _STREAM_BEGIN, _PING_REQUEST, _PING_RESPONSE = 0, 6, 7
 _CONTROL_CSID, _COMMAND_CSID, _STATUS_CSID = 2, 3, 5
 
@@ -176,6 +179,8 @@ class ServerConnection:
     def _command(self, values: list[object], stream: int, events: list[Event]) -> None:
         name = values[0] if values else None
         transaction = values[1] if len(values) > 1 and isinstance(values[1], float) else 0.0
+        if not math.isfinite(transaction):
+            transaction = 0.0
         argument = values[3] if len(values) > 3 else None
         if name == "connect":
             self._connect(transaction, values[2] if len(values) > 2 else None, events)
@@ -195,7 +200,7 @@ class ServerConnection:
                 self._result(transaction, None)
         elif name == "getStreamLength":
             self._result(transaction, 0.0)
-        elif isinstance(name, str):
+        elif isinstance(name, str) and name not in _ANSWERS:
             self._result(transaction, None)
 
     def _connect(self, transaction: float, properties: object, events: list[Event]) -> None:
@@ -205,9 +210,9 @@ class ServerConnection:
             raise ProtocolError("connect came twice")
         app = properties.get("app")
         if not isinstance(app, str):
-            # A tcUrl ends in the application; quotes around it and other spellings of its name are seen in the wild.
+            # The path of the tcUrl; quotes around it and other spellings of its name are seen in the wild.
             url = properties.get("tcUrl") or properties.get("tcurl")
-            app = url.strip("\"'").rstrip("/").rsplit("/", 1)[-1] if isinstance(url, str) else ""
+            app = url.strip("\"'").partition("://")[2].partition("/")[2] if isinstance(url, str) else ""
         if len(app) > self._limits.max_name:
             raise ProtocolError("application name too long")
         self._app = app.strip("/")
