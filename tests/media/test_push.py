@@ -101,6 +101,13 @@ class Push:
         return self.process.returncode or 0, output.decode()
 
 
+async def published(channel: Channel, push: Push) -> None:
+    """The encoder has ended well, and the server has read all of it: a tick later."""
+    status, output = await push.end()
+    assert status == 0, output
+    await until(lambda: channel.reasons == [DisconnectReason.CLEAN_STOP])
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
@@ -111,9 +118,7 @@ SMALL = ("--size", "320x180", "--bitrate", "300k", "--gop", "1")
 
 
 async def test_the_pattern_is_h264_and_aac_in_real_time_and_ends_in_order(channel: Channel, address: str) -> None:
-    status, output = await (await Push.start(f"rtmp://{address}/app/{KEY}", *SMALL, "--duration", "3")).end()
-    assert status == 0, output
-    await until(lambda: channel.reasons == [DisconnectReason.CLEAN_STOP])
+    await published(channel, await Push.start(f"rtmp://{address}/app/{KEY}", *SMALL, "--duration", "3"))
     frames = channel.frames
     assert len(frames) == 90
     assert [timestamp for timestamp, frame in frames if frame.keyframe] == pytest.approx([0, 1000, 2000], abs=70)
@@ -121,14 +126,12 @@ async def test_the_pattern_is_h264_and_aac_in_real_time_and_ends_in_order(channe
 
 
 async def test_rtmps(channel: Channel, address: str) -> None:
-    status, output = await (await Push.start(f"rtmps://{address}/app/{KEY}", *SMALL, "--duration", "1")).end()
-    assert status == 0, output
+    await published(channel, await Push.start(f"rtmps://{address}/app/{KEY}", *SMALL, "--duration", "1"))
     assert channel.sessions[0].secure
 
 
 async def test_audio_only(channel: Channel, address: str) -> None:
-    status, output = await (await Push.start(f"rtmp://{address}/app/{KEY}", "--audio-only", "--duration", "1")).end()
-    assert status == 0, output
+    await published(channel, await Push.start(f"rtmp://{address}/app/{KEY}", "--audio-only", "--duration", "1"))
     assert channel.video_tags == []
     assert len(channel.audio_tags) > 40
 
@@ -138,9 +141,7 @@ async def test_a_signal_stops_in_order(channel: Channel, address: str, number: s
     push = await Push.start(f"rtmp://{address}/app/{KEY}", *SMALL)
     await until(lambda: len(channel.frames) > 10)
     push.process.send_signal(number)
-    status, output = await push.end()
-    assert status == 0, output
-    await until(lambda: channel.reasons == [DisconnectReason.CLEAN_STOP])
+    await published(channel, push)
 
 
 async def test_a_wrong_key_is_told_and_not_retried(channel: Channel, address: str) -> None:
@@ -197,8 +198,7 @@ def movies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["movie.mp4", "movie.mkv"])
 async def test_a_file_is_published_whole(channel: Channel, address: str, movies: dict[str, Path], name: str) -> None:
     push = await Push.start(f"rtmp://{address}/app/{KEY}", "--file", str(movies[name]))
-    status, output = await push.end()
-    assert status == 0, output
+    await published(channel, push)
     assert len(channel.frames) == 50
     assert channel.audio_tags[-1][0] > 1800
 
@@ -208,8 +208,7 @@ async def test_a_looped_file_goes_on_in_time(
     channel: Channel, address: str, movies: dict[str, Path], name: str
 ) -> None:
     push = await Push.start(f"rtmp://{address}/app/{KEY}", "--file", str(movies[name]), "--loop", "--duration", "5")
-    status, output = await push.end()
-    assert status == 0, output
+    await published(channel, push)
     timestamps = [timestamp for timestamp, _ in channel.frames]
     assert timestamps == sorted(timestamps)
     assert 4500 < timestamps[-1] < 5500

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from rtmp_wire import abort, chunks, message, set_chunk_size
+from rtmp_wire import (
+    COMMAND,
+    COMMAND_AMF3,
+    DATA,
+    DATA_AMF3,
+    USER_CONTROL,
+    VIDEO,
+    Encoder,
+    abort,
+    amf,
+    chunks,
+    control,
+    message,
+    set_chunk_size,
+)
 
-from onair_media.rtmp import Limits, ProtocolError
+from onair_media.rtmp import Limits, ProtocolError, ServerConnection, VideoMessage
 from onair_media.rtmp.chunks import ChunkReader, Message
 
 FRAME = bytes(260)  # three chunks of 128
@@ -54,3 +68,53 @@ def test_chunk_streams_are_counted() -> None:
     assert len(read(wire, limits=limits)) == 6
     with pytest.raises(ProtocolError, match="too many chunk streams"):
         read(wire, message(b"a", csid=501), limits=limits)
+
+
+# Commands
+
+
+def test_a_createstream_flood_ends_the_connection() -> None:
+    # rust-media-libs #39: without a limit, and before anybody is authenticated.
+    encoder = Encoder(ServerConnection(Limits(max_streams_created=16)))
+    for transaction in range(16):
+        encoder.say("createStream", transaction + 1, None)
+    with pytest.raises(ProtocolError, match="too many streams"):
+        encoder.say("createStream", 17, None)
+
+
+@pytest.mark.parametrize("kind", [COMMAND, COMMAND_AMF3, DATA, DATA_AMF3])
+def test_a_command_or_metadata_larger_than_the_limit_ends_the_connection(kind: int) -> None:
+    encoder = Encoder(ServerConnection(Limits(max_command=1000)))
+    assert encoder.send(kind, b"\5" * 1000) == []
+    with pytest.raises(ProtocolError, match="command of 1001 bytes"):
+        encoder.send(kind, b"\5" * 1001)
+
+
+def test_media_is_not_a_command() -> None:
+    encoder = Encoder(ServerConnection(Limits(max_command=1000)))
+    encoder.publish()
+    assert encoder.send(VIDEO, bytes(50_000)) == [VideoMessage(0, bytes(50_000))]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        control(USER_CONTROL, b"\0\6\0\0\0\1"),
+        message(amf("FCPublish", 1, None, "KEY"), csid=3, kind=COMMAND, stream=0),
+        message(amf("_checkbw", 1), csid=3, kind=COMMAND, stream=0),
+    ],
+    ids=["ping", "FCPublish", "_checkbw"],
+)
+def test_a_flood_of_questions_does_not_pile_up_answers(question: bytes) -> None:
+    limits = Limits(max_output=10_000)
+    server = Encoder(ServerConnection(limits)).server
+    with pytest.raises(ProtocolError, match="more answers"):
+        server.receive(question * 1000)
+    assert 0 < len(server.data_to_send()) <= limits.max_output
+
+
+def test_answers_that_were_taken_count_no_more() -> None:
+    encoder = Encoder(ServerConnection(Limits(max_output=10_000)))
+    for _ in range(1000):
+        encoder.send(USER_CONTROL, b"\0\6\0\0\0\1")
+        assert len(encoder.hear()) == 1
