@@ -17,7 +17,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import ingest
+from encoder import load_stream, message, publish
+from process import await_port
+from servers import Nginx, OnAir
 
 GOP = 30
 
@@ -26,8 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    tags = ingest.load_stream(GOP)
-    servers = [server for server in (ingest.OnAir(), ingest.Nginx()) if server.available()]
+    tags = load_stream(GOP)
+    servers = [server for server in (OnAir(), Nginx()) if server.available()]
     found: dict[str, list[float]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
@@ -41,8 +43,8 @@ def measure(server, tags: list[tuple[int, int, bytes]]) -> float:
     with tempfile.TemporaryDirectory(prefix="onair-bench-") as folder:
         process = server.start(Path(folder), 1)
         try:
-            ingest.await_port(server.port)
-            sock = ingest.publish(server.port, server.keys(1)[0], 4096)
+            await_port(server.port)
+            sock = publish(server.port, server.keys(1)[0], 4096)
             started = time.monotonic()
             stop = threading.Event()
             pusher = threading.Thread(target=send, args=(sock, tags, started, stop))
@@ -66,7 +68,7 @@ def send(sock, tags: list[tuple[int, int, bytes]], started: float, stop: threadi
     for kind, stamp, body in tags:
         if stop.wait(max(0.0, started + stamp / 1000 - time.monotonic())):
             return
-        sock.sendall(ingest.message(kind, stamp, body, 4096))
+        sock.sendall(message(kind, stamp, body, 4096))
 
 
 def playable(server, folder: Path) -> bool:
