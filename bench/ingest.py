@@ -4,7 +4,7 @@
 
 One 1080p30 stream of about 6 Mbit/s (H.264 with B-frames, AAC) is encoded once and kept in `.cache/bench`. A pusher
 process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of 1448
-bytes. CPU is user and system time of the server and its children from /proc, in percent of one core per stream, over a
+bytes. CPU is the time that the scheduler gave to the server and its children, in percent of one core per stream, over a
 window that begins when all publishers are up. Servers take turns inside each round, so that they meet the same weather.
 """
 
