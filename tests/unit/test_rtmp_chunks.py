@@ -154,13 +154,14 @@ def test_a_payload_that_looks_like_most_of_the_extended_timestamp_is_payload(rep
     assert read(message(payload, time=0x01020304, repeats=repeats)) == [Message(VIDEO, 0x01020304, 1, payload)]
 
 
-@pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "header first"])
-def test_a_last_chunk_shorter_than_the_timestamp_is_not_waited_for(pieces: int) -> None:
-    # librtmp: the message is complete with its last byte, however the network cut it.
-    wire = message(b"x" * 128 + b"y", time=0x01020304, repeats=False)
+@pytest.mark.parametrize("repeats", [True, False], ids=["ffmpeg", "librtmp"])
+@pytest.mark.parametrize("rest", [1, 2, 3, 4, 5])
+def test_a_last_chunk_shorter_than_the_timestamp_is_complete_with_its_last_byte(rest: int, repeats: bool) -> None:
+    payload = b"x" * 128 + b"y" * rest
+    wire = message(payload, time=0x01020304, repeats=repeats)
+    assert [m.payload for m in read(wire)] == [payload]
     reader = ChunkReader(Limits())
-    messages = reader.feed(wire) if pieces == 1 else reader.feed(wire[:-1]) + reader.feed(wire[-1:])
-    assert [m.payload for m in messages] == [b"x" * 128 + b"y"]
+    assert [m.payload for byte in wire for m in reader.feed(bytes((byte,)))] == [payload]
 
 
 @pytest.mark.parametrize("fmt", [1, 2])
@@ -180,9 +181,10 @@ def test_type3_that_begins_a_message_repeats_an_extended_delta(repeats: bool) ->
     assert times(*wire) == [5, 5 + delta, 5 + 2 * delta]
 
 
-def test_an_extended_timestamp_is_out_of_force_after_a_short_one() -> None:
+@pytest.mark.parametrize("csid", [4, 400])
+def test_an_extended_timestamp_is_out_of_force_after_a_short_one(csid: int) -> None:
     payload = b"x" * 128 + b"\1\2\3\4" + b"tail"
-    wire = message(b"a", time=0x01020304), message(payload, fmt=1, time=40)
+    wire = message(b"a", csid=csid, time=0x01020304), message(payload, csid=csid, fmt=1, time=40)
     assert read(*wire)[1].payload == payload
 
 

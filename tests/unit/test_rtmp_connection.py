@@ -171,6 +171,7 @@ def test_publish_is_answered_on_its_message_stream(stream: int) -> None:
     begin, status = encoder.hear()
     assert begin == Message(USER_CONTROL, 0, 0, b"\0\0" + (stream or 1).to_bytes(4, "big"))
     assert status.stream == (stream or 1)
+    assert encoder.say("deleteStream", 6, None, stream or 1) == [PublishEnded()]
     assert amf0.decode(status.payload) == [
         "onStatus",
         0.0,
@@ -199,6 +200,8 @@ def test_the_server_can_end_a_publish_and_nothing_follows() -> None:
     [status] = encoder.answers()
     assert isinstance(status[3], dict) and status[3]["level"] == "status"
     assert encoder.send(VIDEO, b"frame", stream=1) + encoder.say("FCUnpublish", 6, None, "KEY") == []
+    with pytest.raises(ProtocolError, match="twice"):
+        encoder.publish_now()
 
 
 @pytest.mark.parametrize("kind", [VIDEO, AUDIO, DATA])

@@ -45,7 +45,8 @@ def live() -> Encoder:
 def test_a_ping_is_answered_with_its_timestamp() -> None:
     encoder = Encoder()
     assert encoder.send(USER_CONTROL, b"\0\6\1\2\3\4", csid=2) == []
-    assert encoder.hear() == [Message(USER_CONTROL, 0, 0, b"\0\7\1\2\3\4")]
+    assert encoder.send(USER_CONTROL, b"\0\6\1\2\3\4 and more", csid=2) == []
+    assert encoder.hear() == [Message(USER_CONTROL, 0, 0, b"\0\7\1\2\3\4")] * 2
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,22 @@ arguments = st.recursive(
     plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just("app"), inner), max_leaves=4
 )
 names = st.sampled_from(
-    ["connect", "createStream", "publish", "releaseStream", "FCPublish", "FCUnpublish", "closeStream", "deleteStream", "getStreamLength", "_result", "onStatus", "@setDataFrame", "onMetaData", "play"]
+    [
+        "connect",
+        "createStream",
+        "publish",
+        "releaseStream",
+        "FCPublish",
+        "FCUnpublish",
+        "closeStream",
+        "deleteStream",
+        "getStreamLength",
+        "_result",
+        "onStatus",
+        "@setDataFrame",
+        "onMetaData",
+        "play",
+    ]
 )
 commands = st.tuples(names, st.integers(0, 9), st.none() | st.just({"app": "live"}) | arguments, arguments)
 kinds = st.sampled_from([COMMAND, COMMAND, COMMAND, COMMAND_AMF3, DATA, DATA_AMF3, VIDEO, AUDIO, ABORT, USER_CONTROL])
