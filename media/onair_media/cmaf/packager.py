@@ -82,6 +82,7 @@ class Packager:
         self._audio_clock = SampleClock(48_000, 1024)
         self._held: list[_Held] = []
         self._held_bytes = 0
+        self._held_clock = MediaClock()
         self._waiting = True
         self._rebase = True
         self._first_elapsed: float | None = None
@@ -168,7 +169,10 @@ class Packager:
             self.dropped[error.reason] += 1
             return []
         outputs: list[Output] = []
-        if known is not None and not self._waiting:
+        if known is not None and self._waiting:
+            self.dropped["held before a new configuration"] += len(self._held)
+            self._forget_held()
+        elif known is not None:
             outputs = self._close_all()
             self._discontinuity = True
             self._wait(rebase=False)
@@ -181,10 +185,14 @@ class Packager:
         self._waiting = True
         self._rebase = self._rebase or rebase
         self._first_elapsed = None
-        self._held.clear()
-        self._held_bytes = 0
+        self._forget_held()
         self._boundary = None
         self._size = 0
+
+    def _forget_held(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+        self._held_clock = MediaClock()
 
     def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
         if rendition not in self._configs:
@@ -215,6 +223,14 @@ class Packager:
         ):
             self.dropped["video before a key frame"] += 1
             return []
+        if self._held_clock.place(rendition, raw) is None:
+            self.dropped["held before a timestamp jump"] += len(self._held)
+            self._forget_held()
+            if rendition == "video" and not (isinstance(frame, VideoFrame) and frame.keyframe):
+                self.dropped["video before a key frame"] += 1
+                return []
+        if not self._held:
+            self._held_clock.start(raw, 0)
         self._held.append(_Held(rendition, raw, frame))
         self._held_bytes += len(frame.data)
         return self._start_if_ready(waited=(raw - self._held[0].raw) / 1000)
@@ -237,8 +253,9 @@ class Packager:
             self._renditions = tuple(present)
         lead = present[0]
         first = next(h.raw for h in held if h.rendition == lead)
-        if self._rebase or not self._clock.running:
-            self._clock.start(first, math.ceil(self.media_end * 1000))
+        end = math.ceil(self.media_end * 1000)
+        if self._rebase or (self._clock.place(lead, first) or 0) < end:
+            self._clock.start(first, end)
             self._rebase = False
         self._waiting = False
         self._audio_clock.forget()
@@ -248,9 +265,12 @@ class Packager:
         self._wall = 0.0
         outputs: list[Output] = []
         for item in held:
-            if item.raw < first and item.rendition != lead:
-                continue  # sound from before the first picture
-            outputs += self._frame(item.rendition, item.raw, item.frame)
+            before = item.raw < first and item.rendition != lead
+            media = None if before else self._clock.place(item.rendition, item.raw)
+            if media is None:
+                self.dropped["sound before the first picture" if before else "timestamps in disorder"] += 1
+                continue
+            outputs += self._place(item.rendition, media, item.frame)
         return outputs
 
     def _make_tracks(self) -> None:
@@ -259,12 +279,13 @@ class Packager:
             if config is None:
                 continue  # nothing of it came yet: its segments are gaps
             info, timescale, frame_samples = _track_info(config)
+            frame = frame_samples or None
             make = partial(video_init if rendition == "video" else audio_init, config.record)
             track = self._tracks.get(rendition)
             if track is None:
-                self._tracks[rendition] = Track(rendition, info, timescale, make)
+                self._tracks[rendition] = Track(rendition, info, timescale, make, frame)
             elif track.record != config.record:
-                track.configure(info, timescale, make)
+                track.configure(info, timescale, make, frame)
             self._tracks[rendition].record = config.record
             if rendition == "audio":
                 self._audio_clock = SampleClock(timescale, frame_samples)
@@ -285,9 +306,14 @@ class Packager:
                 self.dropped["audio ahead of its clock"] += 1
                 return []
             dts = placed
-        if track.samples.dts and dts <= track.samples.dts[-1]:
-            # Two frames with one timestamp (variable frame rates): decode order is kept, a tick apart.
-            dts = track.samples.dts[-1] + 1
+        if dts < track.floor:
+            if rendition == "audio":
+                self.dropped["audio later than its segment"] += 1
+                return []
+            # Two frames with one timestamp (variable frame rates), or one from before a boundary that the sound has
+            # set: decode order is kept, and the picture is shown when it should be.
+            cts -= track.floor - dts
+            dts = track.floor
         outputs = self._cut(track, dts, key)
         track.add(dts, cts, key, frame.data)
         self._size += len(frame.data)
@@ -331,7 +357,7 @@ class Packager:
         outputs: list[Output] = []
         if self._boundary is not None:
             outputs += self._close(self._boundary, {})
-        if any(track.samples.dts for track in self._tracks.values()):
+        while any(track.samples.dts for track in self._tracks.values()):
             outputs += self._close(math.inf, {})
         return outputs
 
@@ -346,12 +372,17 @@ class Packager:
             count = len(track.samples) if boundary == math.inf else track.before(boundary)
             if not count:
                 continue
+            longest = track.samples.dts[0] + int((self._rule.longest + ROUNDING_SLACK) * track.timescale)
+            if track.samples.dts[count - 1] >= longest:
+                # What came after a pause, and before the leading track did, belongs to the next segment.
+                count = track.before(longest / track.timescale)
             end = track.end
             if count < len(track.samples):
                 end = track.samples.dts[count]
             elif rendition in following:
                 end = following[rendition]
-            longest = track.samples.dts[0] + int((self._rule.longest + ROUNDING_SLACK) * track.timescale)
+            elif boundary != math.inf:
+                end = max(track.samples.dts[-1] + 1, min(end, round(boundary * track.timescale)))
             if end > longest:
                 # Nothing came for longer than a segment may last: the rest of the time is a hole.
                 end = max(longest, track.samples.dts[count - 1] + 1)
@@ -371,7 +402,8 @@ class Packager:
         for rendition in self._renditions or ():
             if rendition not in made:
                 made[rendition] = self._gap(rendition, lead)
-        segment = Segment(self._number, self._discontinuity, made)
+        in_order = {rendition: made[rendition] for rendition in self._renditions or ()}
+        segment = Segment(self._number, self._discontinuity, in_order)
         self._number += 1
         self._discontinuity = False
         self._longest = max(self._longest, *(track.duration for track in made.values()))

@@ -54,13 +54,19 @@ class MediaClock:
         self._last = {"video": media, "audio": media}
 
     def place(self, rendition: Rendition, raw: int) -> int | None:
-        """Media time of a frame. None: it jumped, and the clock has to be started anew for it."""
+        """Media time of a frame. None: it jumped, and the clock has to be started anew for it.
+
+        Forwards it is judged by the newest frame of any track, so that one that was silent may come back; backwards
+        by its own.
+        """
         media = raw + (self._offset or 0)
-        last = self._last.get(rendition)
-        if last is not None and not -BACKWARD_JUMP_MS <= media - last <= FORWARD_JUMP_MS:
+        if self._last and not self._last[rendition] - BACKWARD_JUMP_MS <= media <= self._newest() + FORWARD_JUMP_MS:
             return None
         self._last[rendition] = media
         return media
+
+    def _newest(self) -> int:
+        return max(self._last.values())
 
     def is_straggler(self, rendition: Rendition, raw: int, media_end: int) -> bool:
         """Whether a frame belongs to the time before the last jump, and came late."""

@@ -10,29 +10,48 @@ from onair_media.cmaf.model import InitSegment, Part, Rendition, TrackInfo, Trac
 
 
 class Track:
-    """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment."""
+    """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment.
+
+    `frame`: a frame's ticks where all have the same (audio); otherwise the last ones' distance is taken for it.
+    """
 
     def __init__(
-        self, rendition: Rendition, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes]
+        self,
+        rendition: Rendition,
+        info: TrackInfo,
+        timescale: int,
+        make_init: Callable[[bytes], bytes],
+        frame: int | None = None,
     ) -> None:
         self.rendition = rendition
         self.info = info
         self.timescale = timescale
         self.record = b""  # the sequence header in force
         self.samples = Samples()
-        self.frame = timescale // 25  # ticks; the distance of the last two samples, a guess for the last one's duration
+        self.frame = frame or timescale // 25  # ticks; a guess for the last sample's duration
+        self._constant = frame is not None
+        self._taken_until = 0  # ticks; where the last segment ended
         self._make_init = make_init
         self._init: InitSegment | None = None
         self._inits = 0
         self._sequence = 0
 
-    def configure(self, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes]) -> None:
-        """Another configuration: the next segment has an init segment of its own."""
+    def configure(
+        self, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes], frame: int | None = None
+    ) -> None:
+        """Another configuration, between segments: the next one has an init segment of its own."""
+        self._taken_until = -(-self._taken_until * timescale // self.timescale)
         self.info, self.timescale, self._make_init = info, timescale, make_init
+        self.frame = frame or self.frame
         self._init = None
 
+    @property
+    def floor(self) -> int:
+        """The earliest decode time, in ticks, that the next sample may have."""
+        return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
+
     def add(self, dts: int, cts: int, key: bool, data: bytes | memoryview) -> None:
-        if self.samples.dts:
+        if self.samples.dts and not self._constant:
             self.frame = min(dts - self.samples.dts[-1], self.timescale)
         self.samples.dts.append(dts)
         self.samples.cts.append(cts)
@@ -60,6 +79,7 @@ class Track:
         An `InitSegment` comes with it when the configuration is new. Raises `InitError`.
         """
         taken = self.samples.split(count)
+        self._taken_until = end
         new = None
         if self._init is None:
             data = self._make_init(bytes(taken.data[0]))
@@ -88,7 +108,8 @@ class Track:
         )
 
     def gap(self, start: float, duration: float, date_of: Callable[[float], float]) -> TrackSegment:
-        """A stretch for which nothing was received."""
+        """A stretch for which nothing was received: whatever comes for it later is too late."""
+        self._taken_until = max(self._taken_until, round((start + duration) * self.timescale))
         index = self._init.index if self._init else max(self._inits - 1, 0)
         return TrackSegment(index, start, duration, date_of(start), b"", (), gap=True)
 
