@@ -176,6 +176,28 @@ async def test_garbage_ends_that_connection_and_no_other(server: RtmpServer, sin
     await asyncio.wait_for(sink.arrived.wait(), 10)
 
 
+async def test_a_defect_costs_one_connection_and_the_others_go_on(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await Client.connect(server), await Client.connect(server)
+    for client in (first, second):
+        await client.publish()
+        client.audio()
+        await asyncio.wait_for(sink.arrived.wait(), 10)
+        sink.arrived.clear()
+
+    def defect(*_: object) -> None:
+        raise RecursionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sink, "audio", defect)
+        first.audio()
+        await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.INTERNAL_ERROR]
+    second.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+
+
 async def test_connections_that_only_wait_are_limited_per_address(
     server: RtmpServer, monkeypatch: pytest.MonkeyPatch, sink: Sink
 ) -> None:

@@ -53,6 +53,7 @@ class DisconnectReason(StrEnum):
     COMPLETED = "Completed"
     MAX_DURATION = "MaxDuration"
     SERVER_RESTARTED = "ServerRestarted"
+    INTERNAL_ERROR = "InternalError"  # a defect of OnAir; the log has it
 
 
 class BroadcastEnd(StrEnum):

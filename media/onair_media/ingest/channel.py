@@ -159,10 +159,12 @@ class Channel:
 
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self._sessions.pop(session.number, None)
-        if session.number == self._state.publisher and self._pipeline is not None:
-            # Before the lifecycle hears of it: what was received may be what makes the stream playable.
-            self._pipeline.disconnect()
-        self._feed(lifecycle.PublisherLeft(session.number, reason))
+        try:
+            if session.number == self._state.publisher and self._pipeline is not None:
+                # Before the lifecycle hears of it: what was received may be what makes the stream playable.
+                self._pipeline.disconnect()
+        finally:
+            self._feed(lifecycle.PublisherLeft(session.number, reason))
 
     # What the pipeline and the recorder tell
 

@@ -113,6 +113,18 @@ class PublisherSession:
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
         try:
+            return self._pump()
+        except Exception:
+            # A defect costs the connection that met it, never the tick that all publishers share.
+            log.exception("connection ended by a defect", address=self.address, connection=self.number)
+            try:
+                self._leave(DisconnectReason.INTERNAL_ERROR)
+            finally:
+                self._close()
+            return False
+
+    def _pump(self) -> bool:
+        try:
             for data in self._wire.read(thorough=self._stage is not _Stage.LIVE):
                 self.bytes_received += len(data)
                 if self._stage is not _Stage.ENDED:
