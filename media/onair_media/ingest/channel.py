@@ -148,11 +148,15 @@ class Channel:
         self.bytes_received += len(payload)
         if self._pipeline is not None and session.number == self._state.publisher:
             self._pipeline.video(timestamp, payload)
+            if self._ticking is None:
+                self._tick_pipeline()
 
     def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
         self.bytes_received += len(payload)
         if self._pipeline is not None and session.number == self._state.publisher:
             self._pipeline.audio(timestamp, payload)
+            if self._ticking is None:
+                self._tick_pipeline()
 
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
         """A hint that nothing needs yet: tracks and sizes are taken from the sequence headers."""
@@ -296,9 +300,8 @@ class Channel:
             self._ticking.cancel()
             self._ticking = None
         if self._pipeline is not None and self.connected and self._pipeline.waiting:
-            self._pipeline.tick(self._clock.now() - self._connected_at)
-        if self.connected:
             self._ticking = asyncio.get_running_loop().call_later(PIPELINE_TICK_SECONDS, self._tick_pipeline)
+            self._pipeline.tick(self._clock.now() - self._connected_at)
 
     def _finish(self, ref: BroadcastRef) -> None:
         self.window.end()

@@ -38,6 +38,8 @@ from onair_operator.webhooks import Deliverer, Environment, OutboundPolicy
 log = structlog.get_logger(__name__)
 
 WATCH_DEBOUNCE_MS = 200
+# The watching thread wakes up this often, also when nothing happens.
+WATCH_STEP_MS = 200
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -173,7 +175,7 @@ async def _watch(options: Options, state: LocalState, control: Control) -> None:
             return path.suffix == ".json"
         return own not in path.parents and path.suffix in MANIFEST_SUFFIXES
 
-    async for changes in awatch(*watched, watch_filter=concerns, debounce=WATCH_DEBOUNCE_MS, step=50):
+    async for changes in awatch(*watched, watch_filter=concerns, debounce=WATCH_DEBOUNCE_MS, step=WATCH_STEP_MS):
         if any(requests in Path(name).parents for _, name in changes):
             await insist(partial(_take_requests, state, control))
         if any(requests not in Path(name).parents for _, name in changes):
