@@ -1,4 +1,4 @@
-"""One tick for all live publishers: their sockets are read together, every 50 ms, instead of at each packet.
+"""One tick for all live publishers: their sockets are read together, every 60 ms, instead of at each packet.
 
 A wake-up and a read cost far more than the parsing of what they bring; measured, this is most of the difference to a
 C server (docs/decisions/002). The price is half a tick of latency on average, nothing beside a two-second segment.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.06
 # When one turn could not empty every socket, the next follows after the loop has served everyone else.
 CATCH_UP_SECONDS = 0.002
 
