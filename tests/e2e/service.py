@@ -97,6 +97,11 @@ class Service:
         async with aiohttp.ClientSession() as session, session.get(f"{self.endpoint.http}/healthz") as answer:
             assert answer.status == 200
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
