@@ -6,11 +6,11 @@ The deadlines are shortened; what is awaited is the close, never a time.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import rtmp_wire as wire
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import server as server_module
@@ -18,7 +18,6 @@ from onair_media.ingest import session as session_module
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession, Refused
 from onair_media.ingest.tls import self_signed
-from onair_media.rtmp import amf0
 
 KEY = "key-of-the-test-stream"
 SOON = 0.2
@@ -79,10 +78,7 @@ class Client:
         self.writer.write(bytes(1536))
 
     def command(self, *values: object, stream: int = 0) -> None:
-        body = amf0.encode(*values)
-        pieces = [body[at : at + 128] for at in range(0, len(body), 128)]
-        header = b"\3\0\0\0" + len(body).to_bytes(3, "big") + b"\x14" + struct.pack("<I", stream)
-        self.writer.write(header + b"\xc3".join(pieces))
+        self.writer.write(wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=stream))
 
     async def publish(self, key: str = KEY) -> None:
         await self.shake_hands()
@@ -91,7 +87,7 @@ class Client:
         self.command("publish", 3.0, None, key, "live", stream=1)
 
     def audio(self) -> None:
-        self.writer.write(b"\4\0\0\0\0\0\2\x08\1\0\0\0" + b"\xaf\0")
+        self.writer.write(wire.message(b"\xaf\0", kind=wire.AUDIO))
 
     async def is_closed(self) -> bytes:
         """What the server still said before it closed the connection."""
