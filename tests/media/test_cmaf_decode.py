@@ -2,158 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
 import av
-import av.filter
 import pytest
-from av.video.frame import PictureType
+from cmaf_media import AAC_FRAME, FPS, RATE, decode, flv, inits, packaged, segments, track
 
-from onair_core.contract import BroadcastRef, PackagingSettings
-from onair_media.cmaf import InitSegment, Output, Packager, Segment
-from onair_media.cmaf.model import Rendition
-from onair_media.flv import parse_audio, parse_video
-
-FPS, RATE, AAC_FRAME = 30, 48_000, 1024
-
-
-@dataclass(frozen=True)
-class Tag:
-    video: bool
-    milliseconds: int
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Presentation times in seconds, and what is seen or heard."""
-
-    times: tuple[float, ...]
-    digests: tuple[str, ...]
-
-
-def source(*filters: tuple[str, str]) -> Iterator[av.VideoFrame | av.AudioFrame]:
-    graph = av.filter.Graph()
-    chain = [graph.add(name, options) for name, options in filters]
-    for before, after in itertools.pairwise(chain):
-        before.link_to(after)
-    graph.configure()
-    while True:
-        try:
-            yield chain[-1].pull()
-        except (av.EOFError, av.BlockingIOError):
-            return
-
-
-@cache
-def flv(seconds: int, width: int = 320, height: int = 180, b_frames: int = 2, gop: int = 30) -> bytes:
-    """What FFmpeg's FLV muxer sends over RTMP."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="flv") as out:
-        video = out.add_stream("libx264", rate=FPS)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.options = {"preset": "veryfast", "bf": str(b_frames), "g": str(gop), "sc_threshold": "0"}
-        audio = out.add_stream("aac", rate=RATE)
-        audio.layout = "stereo"
-        pictures = source(
-            ("testsrc2", f"size={width}x{height}:rate={FPS}:duration={seconds}"),
-            ("format", "yuv420p"),
-            ("buffersink", ""),
-        )
-        sounds = source(
-            ("sine", f"frequency=440:sample_rate={RATE}:duration={seconds}:samples_per_frame={AAC_FRAME}"),
-            ("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
-            ("abuffersink", ""),
-        )
-        for stream, frames in ((video, pictures), (audio, sounds)):
-            for frame in frames:
-                if isinstance(frame, av.VideoFrame):
-                    frame.pict_type = PictureType.NONE  # the filter marks every picture as a key frame
-                out.mux(stream.encode(frame))  # type: ignore[arg-type]
-            out.mux(stream.encode())
-    return buffer.getvalue()
-
-
-def tags(data: bytes) -> list[Tag]:
-    """In the order in which an encoder sends them: by time."""
-    found, at = [], 13
-    while at < len(data):
-        size = int.from_bytes(data[at + 1 : at + 4], "big")
-        stamp = int.from_bytes(data[at + 4 : at + 7], "big") | data[at + 7] << 24
-        if data[at] in (8, 9):
-            found.append(Tag(data[at] == 9, stamp, data[at + 11 : at + 11 + size]))
-        at += 15 + size
-    headers = [tag for tag in found if tag.body[1] == 0]
-    return headers + sorted((tag for tag in found if tag.body[1] != 0), key=lambda tag: tag.milliseconds)
-
-
-def feed(packager: Packager, stream: list[Tag], start: int = 0) -> list[Output]:
-    outputs: list[Output] = []
-    for tag in stream:
-        if tag.video:
-            video = parse_video(tag.body)
-            outputs += packager.video(tag.milliseconds + start, video) if video is not None else []
-        else:
-            audio = parse_audio(tag.body)
-            outputs += packager.audio(tag.milliseconds + start, audio) if audio is not None else []
-    return outputs
-
-
-def packaged(*connections: bytes, active: bool = True) -> list[Output]:
-    packager = Packager(PackagingSettings(), broadcast=BroadcastRef("keynote-7f3k2", 2))
-    outputs: list[Output] = []
-    for number, data in enumerate(connections):
-        packager.connect(1_790_000_000.0 + 60 * number)
-        outputs += feed(packager, tags(data), start=number * 7_654_321)
-        outputs += packager.disconnect()
-        if active:
-            packager.fix_target_duration()
-            packager.set_steady()
-    return outputs
-
-
-def segments(outputs: list[Output]) -> list[Segment]:
-    return [output for output in outputs if isinstance(output, Segment)]
-
-
-def inits(outputs: list[Output], rendition: Rendition) -> dict[int, bytes]:
-    return {o.index: o.data for o in outputs if isinstance(o, InitSegment) and o.rendition == rendition}
-
-
-def track(outputs: list[Output], rendition: Rendition, init: int = 0) -> bytes:
-    """Init segment and media segments one behind the other, as a player appends them."""
-    media = [s.tracks[rendition] for s in segments(outputs) if s.tracks[rendition].init == init]
-    return inits(outputs, rendition)[init] + b"".join(part.data for part in media)
-
-
-def content(frame: av.VideoFrame | av.AudioFrame) -> bytes:
-    """Pixels or samples, without the padding behind them."""
-    if isinstance(frame, av.AudioFrame):
-        return b"".join(bytes(plane)[: 4 * frame.samples] for plane in frame.planes)
-    return b"".join(
-        bytes(plane)[row * plane.line_size :][: plane.width] for plane in frame.planes for row in range(plane.height)
-    )
-
-
-def decode(data: bytes, kind: str) -> Decoded:
-    times, digests = [], []
-    with av.open(io.BytesIO(data)) as container:
-        stream = container.streams.video[0] if kind == "video" else container.streams.audio[0]
-        for frame in container.decode(stream):
-            assert isinstance(frame, av.VideoFrame | av.AudioFrame)
-            assert frame.pts is not None and frame.time_base is not None
-            times.append(float(frame.pts * Fraction(frame.time_base)))
-            digests.append(hashlib.sha256(content(frame)).hexdigest())
-    return Decoded(tuple(times), tuple(digests))
+from onair_core.playback.renditions import Rendition
+from onair_media.cmaf import InitSegment
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])

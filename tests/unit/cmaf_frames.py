@@ -76,6 +76,13 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         at += size
 
 
+def mdhd_timescale(init: bytes) -> int:
+    """Ticks a second that a player takes from an init segment (ISO/IEC 14496-12 8.4.2), version 0."""
+    at = init.index(b"mdhd") + 4
+    assert init[at] == 0
+    return int.from_bytes(init[at + 12 : at + 16], "big")
+
+
 def samples(data: bytes) -> list[Sample]:
     """The samples of fragments (ISO/IEC 14496-12 8.8), read by what the boxes say and nothing else."""
     found: list[Sample] = []
@@ -163,7 +170,7 @@ class Encoder:
         """The frames that came out, in their order."""
         found = []
         for segment in self.segments:
-            track = segment.tracks.get(rendition)  # type: ignore[call-overload]
+            track = segment.tracks.get(rendition)
             if track is not None and not track.gap:
                 found += [number_of(rendition, sample.data) for sample in samples(track.data)]
         return found

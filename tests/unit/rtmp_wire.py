@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-from onair_media.rtmp import Event, Limits, ServerConnection, amf0
+from onair_media import amf0
+from onair_media.rtmp import Event, Limits, ServerConnection
 from onair_media.rtmp.chunks import ChunkReader, Message
 
 EXTENDED = 0xFFFFFF

@@ -204,7 +204,7 @@ def test_program_date_time_never_goes_back() -> None:
 
 
 def test_the_next_epoch_goes_on_from_what_the_last_one_had() -> None:
-    encoder = Encoder(media_origin=12.5, tracks=("video", "audio"))
+    encoder = Encoder(media_origin=12.5, tracks=("video", "audio"), resumed=True)
     encoder.connect()
     encoder.run(2)
     encoder.disconnect()
@@ -268,8 +268,8 @@ def test_another_codec_ends_the_broadcast() -> None:
     encoder = Encoder()
     encoder.connect()
     encoder.run(2)
-    outputs = encoder.packager.video(2000, VideoConfig("hevc", b"hvcC"))  # type: ignore[arg-type]
-    assert outputs == [CodecChanged("video", "avc", "hevc")]
+    outputs = encoder.packager.video(2000, VideoConfig("hevc", b"hvcC"))
+    assert outputs == [CodecChanged("video", "avc", "hevc", (AAC, VideoConfig("hevc", b"hvcC")))]
 
 
 @pytest.mark.parametrize("jump", [3_600_000, -3_600_000, 5_000, -2_000])

@@ -19,8 +19,8 @@ from onair_media.flv import (
 
 
 def test_a_sequence_header_is_compared_by_its_bytes() -> None:
-    assert parse_video(b"\x17\0\0\0\0record") == VideoConfig("avc", b"record")
-    assert parse_audio(b"\xaf\0\x11\x90") == AudioConfig("aac", b"\x11\x90")
+    assert parse_video(b"\x17\0\0\0\0record") == (VideoConfig("avc", b"record"),)
+    assert parse_audio(b"\xaf\0\x11\x90") == (AudioConfig("aac", b"\x11\x90"),)
 
 
 @pytest.mark.parametrize(
@@ -34,46 +34,46 @@ def test_a_sequence_header_is_compared_by_its_bytes() -> None:
     ],
 )
 def test_composition_times_are_signed(offset: bytes, milliseconds: int) -> None:
-    frame = parse_video(b"\x27\1" + offset + b"data")
+    (frame,) = parse_video(b"\x27\1" + offset + b"data")
     assert isinstance(frame, VideoFrame)
     assert (frame.composition_time, frame.keyframe, bytes(frame.data)) == (milliseconds, False, b"data")
 
 
 def test_key_frames() -> None:
-    frame = parse_video(b"\x17\1\0\0\0data")
+    (frame,) = parse_video(b"\x17\1\0\0\0data")
     assert isinstance(frame, VideoFrame) and frame.keyframe
-    disposable = parse_video(b"\x37\1\0\0\0data")
+    (disposable,) = parse_video(b"\x37\1\0\0\0data")
     assert isinstance(disposable, VideoFrame) and not disposable.keyframe
 
 
 def test_audio_frames() -> None:
-    frame = parse_audio(b"\xaf\1data")
+    (frame,) = parse_audio(b"\xaf\1data")
     assert isinstance(frame, AudioFrame) and bytes(frame.data) == b"data"
-    assert isinstance(parse_audio(b"\xa3\1data"), AudioFrame), "rate and size bits mean nothing for AAC"
+    assert isinstance(parse_audio(b"\xa3\1data")[0], AudioFrame), "rate and size bits mean nothing for AAC"
 
 
 @pytest.mark.parametrize("payload", [b"\x17\2\0\0\0", b"\x17\2"])
 def test_the_end_of_a_sequence(payload: bytes) -> None:
     """FFmpeg sends it with a composition time, some encoders without."""
-    assert parse_video(payload) == VideoEnd()
+    assert parse_video(payload) == (VideoEnd(),)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x57\0", b"\x17\1\0\0\0"])
 def test_empty_video_tags_and_seek_commands_are_nothing(payload: bytes) -> None:
-    assert parse_video(payload) is None
+    assert parse_video(payload) == ()
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xaf\1"])
 def test_empty_audio_tags_are_nothing(payload: bytes) -> None:
-    assert parse_audio(payload) is None
+    assert parse_audio(payload) == ()
 
 
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
         (b"\x12data", "unsupported video codec"),  # Sorenson
-        (b"\x1c\1\0\0\0data", "unsupported video codec"),  # HEVC as id 12
-        (b"\x90hvc1", "unsupported video codec"),  # Enhanced RTMP
+        (b"\x14\1\0\0\0data", "unsupported video codec"),  # VP6
+        (b"\x90vvc1", "unsupported video codec"),  # Enhanced RTMP
         (b"\x17", "truncated video tag"),
         (b"\x17\1\0", "truncated video tag"),
         (b"\x17\3\0\0\0data", "unknown AVC packet type"),
@@ -87,8 +87,8 @@ def test_video_that_cannot_be_used_says_why(payload: bytes, reason: str) -> None
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"\x2fdata", "unsupported audio codec"),  # MP3
-        (b"\x90Opus", "unsupported audio codec"),  # Enhanced RTMP
+        (b"\xbfdata", "unsupported audio codec"),  # Speex
+        (b"\x90dtsc", "unsupported audio codec"),  # Enhanced RTMP
         (b"\xaf", "truncated audio tag"),
         (b"\xaf\2data", "unknown AAC packet type"),
     ],

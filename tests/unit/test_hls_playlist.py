@@ -54,7 +54,6 @@ def test_multivariant_with_video_and_audio_is_exactly_this() -> None:
     assert multivariant_playlist([VIDEO, AUDIO], Bandwidth(6_300_000, 6_000_000), prefix="keynote-2026/") == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:8\n"
-        "#EXT-X-INDEPENDENT-SEGMENTS\n"
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="Main",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
         'URI="keynote-2026/audio.m3u8"\n'
         "#EXT-X-STREAM-INF:BANDWIDTH=6300000,AVERAGE-BANDWIDTH=6000000,"

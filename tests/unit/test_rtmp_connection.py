@@ -19,6 +19,7 @@ from rtmp_wire import (
     amf,
 )
 
+from onair_media import amf0
 from onair_media.rtmp import (
     AudioMessage,
     Connected,
@@ -29,7 +30,6 @@ from onair_media.rtmp import (
     PublishRequested,
     ServerConnection,
     VideoMessage,
-    amf0,
 )
 from onair_media.rtmp.chunks import Message
 from onair_media.rtmp.writer import chunk_message

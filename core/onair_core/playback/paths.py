@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Rendition = Literal["video", "audio"]
-
-RENDITIONS: tuple[Rendition, ...] = get_args(Rendition)
+from onair_core.playback.renditions import RENDITION_PATTERN, Rendition
 
 PLAYBACK_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{7,127}"
 """What a playback ID may look like (unanchored): 8 to 128 characters, beginning with a letter or digit."""
@@ -30,7 +27,7 @@ _NUMBER = r"0|[1-9][0-9]{0,9}"
 
 _playback_id = re.compile(PLAYBACK_ID_PATTERN)
 _media_path = re.compile(
-    rf"({_BROADCAST})/({_NUMBER})/(video|audio)/(?:({_NUMBER})\.m4s|init-({_NUMBER})\.mp4)", re.ASCII
+    rf"({_BROADCAST})/({_NUMBER})/({RENDITION_PATTERN})/(?:({_NUMBER})\.m4s|init-({_NUMBER})\.mp4)", re.ASCII
 )
 
 
@@ -83,6 +80,5 @@ def parse_media_path(path: str) -> MediaPath | None:
     found = _media_path.fullmatch(path)
     if found is None or ".." in found[1]:
         return None
-    rendition: Rendition = "video" if found[3] == "video" else "audio"
     init = found[4] is None
-    return MediaPath(found[1], int(found[2]), rendition, int(found[5] if init else found[4]), init)
+    return MediaPath(found[1], int(found[2]), found[3], int(found[5] if init else found[4]), init)

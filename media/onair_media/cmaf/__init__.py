@@ -1,6 +1,6 @@
 """CMAF packaging: frames to init segments and media segments. No sockets, files or clocks."""
 
-from onair_media.cmaf.model import InitSegment, Part, Rendition, Segment, TrackInfo, TrackSegment
+from onair_media.cmaf.model import InitSegment, Part, Segment, TrackInfo, TrackSegment
 from onair_media.cmaf.packager import CodecChanged, Output, Packager
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Output",
     "Packager",
     "Part",
-    "Rendition",
     "Segment",
     "TrackInfo",
     "TrackSegment",

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Rendition = Literal["video", "audio"]
+from onair_core.playback.renditions import Rendition
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,8 @@ class TrackInfo:
     """A track's codec configuration, as playlists need it.
 
     `codec` is the RFC 6381 string (`avc1.64001f`, `mp4a.40.2`). Video has `width`, `height` in pixels and, once
-    known, `frame_rate` in frames a second; audio has `channels` and `sample_rate` in Hz.
+    known, `frame_rate` in frames a second and `video_range` (`PQ`, `HLG`; empty: SDR). Audio has `channels` and
+    `sample_rate` in Hz, and where the encoder tells them `language` (BCP 47) and a `name` for people.
     """
 
     rendition: Rendition
@@ -29,6 +29,9 @@ class TrackInfo:
     frame_rate: float | None = None
     channels: int = 0
     sample_rate: int = 0
+    video_range: str = ""
+    language: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,10 @@ class TrackSegment:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`number` counts from 0 within the epoch. `discontinuity`: stands before this segment, in every rendition."""
+    """`number` counts from 0 within the epoch. `discontinuity`: stands before this segment, in every rendition.
+
+    The first of `tracks` leads.
+    """
 
     number: int
     discontinuity: bool
@@ -79,5 +85,5 @@ class Segment:
 
     @property
     def duration(self) -> float:
-        """Seconds of the leading rendition: video where there is one."""
-        return (self.tracks.get("video") or self.tracks["audio"]).duration
+        """Seconds of the leading rendition."""
+        return next(iter(self.tracks.values())).duration

@@ -3,6 +3,7 @@
 * Until the stream is active a segment ends at every IDR at least 0.9 s on, so that viewers can start early; afterwards
   at the first IDR at or after the segment duration, less a tolerance for timestamps in milliseconds.
 * EXTINF, rounded, must never exceed the target duration (RFC 8216bis 4.4.3.1), so a longer GOP is cut without an IDR.
+* After such a cut the next IDR ends the segment, however short: a stream must not lose all places to join at.
 * Bytes count too: a stream without key frames at 100 Mbit/s must not grow one segment for ever.
 """
 
@@ -15,6 +16,8 @@ EARLY_SECONDS = 0.9
 TOLERANCE_SECONDS = 0.05
 MAX_TARGET_SECONDS = 10
 MAX_SEGMENT_BYTES = 50_000_000
+# A segment that did not begin with an IDR ends at the next one: viewers can join there.
+REJOIN_SECONDS = 0.25
 # EXTINF rounds to the nearest integer; a margin keeps clear of the edge.
 ROUNDING_MARGIN = 0.45
 
@@ -32,17 +35,35 @@ class CutRule:
         """Seconds that a segment may last."""
         return (self.target_duration or MAX_TARGET_SECONDS) + ROUNDING_MARGIN
 
-    def ends_at(self, elapsed: float, *, independent: bool, frame: float, size: int) -> bool:
+    def ends_at(
+        self,
+        elapsed: float,
+        *,
+        independent: bool,
+        frame: float,
+        size: int,
+        gop: float | None = None,
+        began_independent: bool = True,
+    ) -> bool:
         """Whether the segment ends before a frame that begins at `elapsed` and lasts about `frame` seconds.
 
-        `independent`: a decoder can start at this frame. `size`: bytes in the segment so far.
+        `independent`: a decoder can start at this frame; `began_independent`: at the segment's first. `size`: bytes in
+        the segment so far. `gop`: seconds between the last two IDRs, where known.
         """
-        if size >= MAX_SEGMENT_BYTES or elapsed + frame > self.longest:
+        if size >= MAX_SEGMENT_BYTES or elapsed + frame > self._limit(gop):
             return True
         if not independent:
             return False
         wanted = self.segment_seconds if self.steady else min(EARLY_SECONDS, self.segment_seconds)
+        if not began_independent:
+            wanted = min(wanted, REJOIN_SECONDS)
         return elapsed >= wanted - TOLERANCE_SECONDS
+
+    def _limit(self, gop: float | None) -> float:
+        """Seconds after which a segment ends without an IDR: a long GOP is cut evenly, and the next IDR begins one."""
+        if gop is None or gop <= self.longest:
+            return self.longest
+        return min(gop / math.ceil(gop / self.longest) + TOLERANCE_SECONDS, self.longest)
 
 
 def target_duration(segment_seconds: float, longest_segment: float) -> int:

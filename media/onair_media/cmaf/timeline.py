@@ -6,7 +6,7 @@ and 2^32 are nothing special, and shifted onto the broadcast's clock, which rise
 
 from __future__ import annotations
 
-from onair_media.cmaf.model import Rendition
+from onair_core.playback.renditions import Rendition
 
 # A step of one track that is no longer its next frame: an encoder that was suspended, or whose clock was set.
 FORWARD_JUMP_MS = 3000
@@ -40,6 +40,7 @@ class MediaClock:
         self._offset: int | None = None
         self._before_jump = 0
         self._stragglers = 0
+        self._start = 0
         self._last: dict[Rendition, int] = {}
 
     @property
@@ -51,7 +52,8 @@ class MediaClock:
         if self._offset is not None:
             self._before_jump, self._stragglers = self._offset, STRAGGLERS
         self._offset = media - raw
-        self._last = {"video": media, "audio": media}
+        self._start = media
+        self._last = {}
 
     def place(self, rendition: Rendition, raw: int) -> int | None:
         """Media time of a frame. None: it jumped, and the clock has to be started anew for it.
@@ -60,13 +62,16 @@ class MediaClock:
         by its own.
         """
         media = raw + (self._offset or 0)
-        if self._last and not self._last[rendition] - BACKWARD_JUMP_MS <= media <= self._newest() + FORWARD_JUMP_MS:
+        if self.running and not self._lowest(rendition) <= media <= self._newest() + FORWARD_JUMP_MS:
             return None
         self._last[rendition] = media
         return media
 
+    def _lowest(self, rendition: Rendition) -> int:
+        return self._last.get(rendition, self._start) - BACKWARD_JUMP_MS
+
     def _newest(self) -> int:
-        return max(self._last.values())
+        return max(self._last.values(), default=self._start)
 
     def is_straggler(self, rendition: Rendition, raw: int, media_end: int) -> bool:
         """Whether a frame belongs to the time before the last jump, and came late."""
@@ -85,21 +90,23 @@ class SampleClock:
 
     TOLERANCE_MS = 60
 
-    def __init__(self, sample_rate: int, frame_samples: int) -> None:
+    def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._frame = frame_samples
         self._tolerance = sample_rate * self.TOLERANCE_MS // 1000
         self._next: int | None = None
 
-    def place(self, media: int) -> int | None:
-        """Decode time, in samples, of the frame that is stamped `media` milliseconds; None: drop it."""
-        ideal = media * self._rate // 1000
+    def place(self, media: int, samples: int, nanoseconds: int = 0) -> int | None:
+        """Decode time, in samples, of a frame of `samples` that is stamped `media` ms and `nanoseconds`.
+
+        None: drop it.
+        """
+        ideal = (media * 1_000_000 + nanoseconds) * self._rate // 1_000_000_000
         if self._next is None or ideal > self._next + self._tolerance:
             self._next = ideal
         elif ideal < self._next - self._tolerance:
             return None
         dts = self._next
-        self._next += self._frame
+        self._next += samples
         return dts
 
     def forget(self) -> None:

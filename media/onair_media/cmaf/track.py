@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from onair_core.playback.renditions import Rendition
 from onair_media.cmaf.fragment import Samples, fragment
-from onair_media.cmaf.model import InitSegment, Part, Rendition, TrackInfo, TrackSegment
+from onair_media.cmaf.init import Init
+from onair_media.cmaf.model import InitSegment, Part, TrackInfo, TrackSegment
+from onair_media.flv import AudioConfig, VideoConfig
 
 
 class Track:
     """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment.
 
-    `frame`: a frame's ticks where all have the same (audio); otherwise the last ones' distance is taken for it.
+    `frame`: how many ticks the newest frame lasts, as far as that is known before the next one comes.
     """
 
     def __init__(
@@ -20,16 +23,15 @@ class Track:
         rendition: Rendition,
         info: TrackInfo,
         timescale: int,
-        make_init: Callable[[bytes], bytes],
-        frame: int | None = None,
+        config: VideoConfig | AudioConfig,
+        make_init: Callable[[bytes], Init],
     ) -> None:
         self.rendition = rendition
         self.info = info
         self.timescale = timescale
-        self.record = b""  # the sequence header in force
+        self.config = config
         self.samples = Samples()
-        self.frame = frame or timescale // 25  # ticks; a guess for the last sample's duration
-        self._constant = frame is not None
+        self.frame = timescale // 25
         self._taken_until = 0  # ticks; where the last segment ended
         self._make_init = make_init
         self._init: InitSegment | None = None
@@ -37,12 +39,11 @@ class Track:
         self._sequence = 0
 
     def configure(
-        self, info: TrackInfo, timescale: int, make_init: Callable[[bytes], bytes], frame: int | None = None
+        self, info: TrackInfo, timescale: int, config: VideoConfig | AudioConfig, make_init: Callable[[bytes], Init]
     ) -> None:
         """Another configuration, between segments: the next one has an init segment of its own."""
         self._taken_until = -(-self._taken_until * timescale // self.timescale)
-        self.info, self.timescale, self._make_init = info, timescale, make_init
-        self.frame = frame or self.frame
+        self.info, self.timescale, self.config, self._make_init = info, timescale, config, make_init
         self._init = None
 
     @property
@@ -51,8 +52,6 @@ class Track:
         return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
 
     def add(self, dts: int, cts: int, key: bool, data: bytes | memoryview) -> None:
-        if self.samples.dts and not self._constant:
-            self.frame = min(dts - self.samples.dts[-1], self.timescale)
         self.samples.dts.append(dts)
         self.samples.cts.append(cts)
         self.samples.key.append(key)
@@ -82,11 +81,13 @@ class Track:
         self._taken_until = end
         new = None
         if self._init is None:
-            data = self._make_init(bytes(taken.data[0]))
+            made = self._make_init(bytes(taken.data[0]))
             info = self.info
-            if info.rendition == "video" and info.frame_rate is None and end > taken.dts[0]:
-                info = replace(info, frame_rate=round(count * self.timescale / (end - taken.dts[0]), 3))
-            self._init = new = InitSegment(self.rendition, self._inits, data, info)
+            if made.width:
+                info = replace(info, width=made.width, height=made.height, video_range=made.video_range)
+                if info.frame_rate is None and end > taken.dts[0]:
+                    info = replace(info, frame_rate=round(count * self.timescale / (end - taken.dts[0]), 3))
+            self._init = new = InitSegment(self.rendition, self._inits, made.data, info)
             self._inits += 1
         parts, pieces, offset = [], [], 0
         for first, last, until in _parts(taken, end, round(part_seconds * self.timescale)):
@@ -107,9 +108,21 @@ class Track:
             independent=taken.key[0],
         )
 
-    def gap(self, start: float, duration: float, date_of: Callable[[float], float]) -> TrackSegment:
-        """A stretch for which nothing was received: whatever comes for it later is too late."""
-        self._taken_until = max(self._taken_until, round((start + duration) * self.timescale))
+    def gap(
+        self, start: float, duration: float, date_of: Callable[[float], float], following: int | None = None
+    ) -> TrackSegment:
+        """A stretch for which nothing was received: whatever comes for it later is too late.
+
+        `following`: ticks of the sample that is about to be added.
+        """
+        end = start + duration
+        if self.samples.dts:
+            following = self.samples.dts[0]
+        if following is not None:
+            end = min(end, following / self.timescale)
+        start = min(max(start, self._taken_until / self.timescale), end)
+        duration = max(end - start, 1 / self.timescale)
+        self._taken_until = max(self._taken_until, round(end * self.timescale))
         index = self._init.index if self._init else max(self._inits - 1, 0)
         return TrackSegment(index, start, duration, date_of(start), b"", (), gap=True)
 

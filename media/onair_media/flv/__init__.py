@@ -1,11 +1,18 @@
 """RTMP payloads (FLV tag bodies) to codec configurations and frames. Pure; every failure is a `MediaError`."""
 
-from onair_media.flv.errors import MediaError
+from onair_media.flv.codecs import config_in, describe_audio, describe_video, frame_samples, normalised
+from onair_media.flv.colour import Colour, encode_colour
+from onair_media.flv.enhanced import AUDIO_FOURCCS, VIDEO_FOURCCS
+from onair_media.flv.errors import MediaError, UnsupportedCodecError
+from onair_media.flv.info import AudioInfo, VideoInfo
 from onair_media.flv.tags import parse_audio, parse_video
 from onair_media.flv.units import (
+    AudioCodec,
     AudioConfig,
     AudioFrame,
     AudioUnit,
+    VideoCodec,
+    VideoColour,
     VideoConfig,
     VideoEnd,
     VideoFrame,
@@ -13,14 +20,29 @@ from onair_media.flv.units import (
 )
 
 __all__ = [
+    "AUDIO_FOURCCS",
+    "VIDEO_FOURCCS",
+    "AudioCodec",
     "AudioConfig",
     "AudioFrame",
+    "AudioInfo",
     "AudioUnit",
+    "Colour",
     "MediaError",
+    "UnsupportedCodecError",
+    "VideoCodec",
+    "VideoColour",
     "VideoConfig",
     "VideoEnd",
     "VideoFrame",
+    "VideoInfo",
     "VideoUnit",
+    "config_in",
+    "describe_audio",
+    "describe_video",
+    "encode_colour",
+    "frame_samples",
+    "normalised",
     "parse_audio",
     "parse_video",
 ]

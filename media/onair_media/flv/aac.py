@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from onair_media.flv.bits import BitReader
 from onair_media.flv.errors import MediaError
+from onair_media.flv.info import AudioInfo
 
 _BAD = "bad AAC configuration"
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
@@ -15,18 +14,8 @@ _LC, _SBR, _PS, _ESCAPE = 2, 5, 29, 31
 _TYPES = frozenset({1, 2, 3, 4, 5, 29, 42})
 
 
-@dataclass(frozen=True, slots=True)
-class AacInfo:
-    """`codec` for playlists (RFC 6381); `sample_rate` in Hz is the core's, whose frames have `frame_samples`."""
-
-    codec: str
-    sample_rate: int
-    channels: int
-    frame_samples: int
-
-
-def parse_config(record: bytes) -> AacInfo:
-    """Reads an AudioSpecificConfig. Raises `MediaError`."""
+def parse_config(record: bytes) -> AudioInfo:
+    """Reads an AudioSpecificConfig; the sample rate is the core's, not that of SBR. Raises `MediaError`."""
     reader = BitReader(record, _BAD)
     object_type = signalled = _object_type(reader)
     rate = _rate(reader)
@@ -37,7 +26,7 @@ def parse_config(record: bytes) -> AacInfo:
     if signalled not in _TYPES or layout not in _CHANNELS or rate <= 0:
         raise MediaError(_BAD)
     short = object_type in (1, 2, 3, 4) and reader.flag()
-    return AacInfo(f"mp4a.40.{signalled}", rate, _CHANNELS[layout], 960 if short else 1024)
+    return AudioInfo(f"mp4a.40.{signalled}", rate, _CHANNELS[layout], 960 if short else 1024)
 
 
 def _object_type(reader: BitReader) -> int:

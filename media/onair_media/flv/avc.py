@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from onair_media.flv.bits import BitReader
 from onair_media.flv.errors import MediaError
+from onair_media.flv.info import VideoInfo
 
 _BAD_RECORD = "bad AVC configuration"
 _BAD_SPS = "bad H.264 parameter set"
@@ -15,28 +14,16 @@ _MAX_SIDE = 16_384
 _MAX_FRAME_RATE = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
-class AvcInfo:
-    """`codec` for playlists (RFC 6381); size in pixels, cropped; `frame_rate` where the VUI tells it."""
-
-    codec: str
-    width: int
-    height: int
-    frame_rate: float | None
-    length_size: int
-
-
-def parse_config(record: bytes) -> AvcInfo:
+def parse_config(record: bytes) -> VideoInfo:
     """Reads an AVCDecoderConfigurationRecord. Raises `MediaError`."""
     if len(record) < 7 or record[0] != 1:
         raise MediaError(_BAD_RECORD)
-    length_size = (record[4] & 3) + 1
-    if length_size == 3:
+    if record[4] & 3 == 2:  # lengths of three bytes do not exist
         raise MediaError(_BAD_RECORD)
     sets = _parameter_sets(record)
     sps = sets[0]
     width, height, frame_rate = _parse_sps(sps)
-    return AvcInfo(f"avc1.{sps[1:4].hex()}", width, height, frame_rate, length_size)
+    return VideoInfo(f"avc1.{sps[1:4].hex()}", width, height, frame_rate)
 
 
 def _parameter_sets(record: bytes) -> list[bytes]:

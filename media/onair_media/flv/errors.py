@@ -1,6 +1,8 @@
-"""The one way a media unit fails."""
+"""How a unit fails."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class MediaError(ValueError):
@@ -9,3 +11,15 @@ class MediaError(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class UnsupportedCodecError(MediaError):
+    """The publisher sends a codec that cannot be packaged: dropping its units would leave a stream without that track.
+
+    `codec` is a name for people.
+    """
+
+    def __init__(self, kind: Literal["video", "audio"], codec: str) -> None:
+        super().__init__(f"unsupported {kind} codec")
+        self.kind = kind
+        self.codec = codec

@@ -1,52 +1,77 @@
-"""What a tag body holds: a codec configuration (sequence header) or a frame."""
+"""What a tag body holds: a codec configuration (sequence header), a frame, or what is said about a track."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-VideoCodec = Literal["avc"]
-AudioCodec = Literal["aac"]
+from onair_media.flv.colour import Colour
+
+VideoCodec = Literal["avc", "hevc", "av1", "vp9"]
+AudioCodec = Literal["aac", "opus", "flac", "ac3", "eac3", "mp3"]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoConfig:
-    """A sequence header; `record` is the decoder configuration record (`avcC`)."""
+    """A sequence header; `record` is the decoder configuration record (`avcC`, `hvcC`, `av1C`, `vpcC`)."""
 
     codec: VideoCodec
     record: bytes
+    track: int = 0
+    colour: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A coded frame: `data` as the record's length-prefixed NAL units, `composition_time` in milliseconds, signed."""
+    """A coded frame, as the sample of an MP4 file has it (AVC and HEVC: length-prefixed NAL units).
+
+    `composition_time` in milliseconds, signed. `nanoseconds`, below a million, are to be added to the timestamp.
+    """
 
     codec: VideoCodec
     keyframe: bool
     composition_time: int
     data: memoryview = field(repr=False)
+    track: int = 0
+    nanoseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VideoColour:
+    """The colour of what follows; None: as the bitstream says."""
+
+    colour: Colour | None
+    track: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class VideoEnd:
     """End of sequence: nothing follows it in this sequence."""
 
+    track: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class AudioConfig:
-    """A sequence header; `record` is the AudioSpecificConfig."""
+    """A sequence header. `record` is the AudioSpecificConfig, the OpusHead, the STREAMINFO block of FLAC.
+
+    MP3, AC-3 and E-AC-3 have none: their `record` is made of what their frames say of themselves (`flv.codecs`).
+    """
 
     codec: AudioCodec
     record: bytes
+    track: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """A coded frame."""
+    """A coded frame. `nanoseconds`, below a million, are to be added to the timestamp."""
 
     codec: AudioCodec
     data: memoryview = field(repr=False)
+    track: int = 0
+    nanoseconds: int = 0
 
 
-VideoUnit = VideoConfig | VideoFrame | VideoEnd
+VideoUnit = VideoConfig | VideoFrame | VideoColour | VideoEnd
 AudioUnit = AudioConfig | AudioFrame

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+
+from onair_core.playback.renditions import Rendition, is_video
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,14 @@ class Bandwidth:
     def __add__(self, other: Bandwidth) -> Bandwidth:
         """What playing both renditions at once takes: the sum of the peaks, as section 4.4.6.2 defines it."""
         return Bandwidth(self.peak + other.peak, self.average + other.average)
+
+
+def together(renditions: Mapping[Rendition, Bandwidth]) -> Bandwidth:
+    """What a player needs that plays the picture and one of the audio renditions: whichever is the largest."""
+    video = sum((rate for name, rate in renditions.items() if is_video(name)), Bandwidth())
+    audio = [rate for name, rate in renditions.items() if not is_video(name)]
+    largest = Bandwidth(max((a.peak for a in audio), default=0), max((a.average for a in audio), default=0))
+    return video + largest
 
 
 class BandwidthMeter:

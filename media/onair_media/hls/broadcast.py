@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 from onair_core.contract import BroadcastRef
 from onair_core.playback.paths import init_path, segment_path
-from onair_media.cmaf.model import InitSegment, Rendition, Segment, TrackInfo
-from onair_media.hls.bandwidth import Bandwidth, BandwidthMeter
+from onair_core.playback.renditions import Rendition, in_order
+from onair_media.cmaf.model import InitSegment, Segment, TrackInfo
+from onair_media.hls.bandwidth import Bandwidth, BandwidthMeter, together
 from onair_media.hls.playlist import Entry, Header
 
 SEGMENTS_PER_EPOCH = 100_000
@@ -25,8 +26,6 @@ DISCONTINUITIES_PER_EPOCH = 10_000
 
 MIN_SEGMENTS = 6
 MIN_TARGET_DURATIONS = 3
-
-_ORDER: tuple[Rendition, ...] = ("video", "audio")
 
 
 class BroadcastWindow:
@@ -75,7 +74,7 @@ class BroadcastWindow:
     def add_segment(self, segment: Segment) -> None:
         """List and store a segment. The first one's renditions are the broadcast's (else gaps)."""
         if not self.renditions:
-            self.renditions = tuple(name for name in _ORDER if name in segment.tracks)
+            self.renditions = in_order(segment.tracks)
         for name in self.renditions:
             track = segment.tracks[name]
             if not track.gap:
@@ -98,8 +97,8 @@ class BroadcastWindow:
 
     @property
     def bandwidth(self) -> Bandwidth:
-        """Measured since the broadcast began, all renditions together."""
-        return sum((meter.bandwidth for meter in self._meters.values()), Bandwidth())
+        """Measured since the broadcast began, for the picture and the largest sound."""
+        return together({name: meter.bandwidth for name, meter in self._meters.items()})
 
     def tracks(self) -> list[TrackInfo]:
         """Every configuration that a listed segment has."""

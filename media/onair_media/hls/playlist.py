@@ -13,6 +13,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Literal
 
+from onair_core.playback.renditions import VIDEO, Rendition, in_order, is_video
 from onair_media.cmaf.model import TrackInfo
 from onair_media.hls.bandwidth import Bandwidth
 
@@ -148,44 +149,62 @@ def media_playlist(header: Header, entries: Iterable[Entry], *, ended: bool = Fa
     return "".join(blocks)
 
 
-def multivariant_playlist(
-    tracks: Sequence[TrackInfo], bandwidth: Bandwidth, *, prefix: str = "", independent: bool = True
-) -> str:
-    """The multivariant playlist of one video and one audio rendition, or of either alone.
+def multivariant_playlist(tracks: Sequence[TrackInfo], bandwidth: Bandwidth, *, prefix: str = "") -> str:
+    """The multivariant playlist of a video rendition and any number of audio renditions, or of these alone.
 
-    `tracks`: every configuration that the listed segments have; several of a rendition are joined as section
-    4.4.6.2 asks (all CODECS, largest RESOLUTION, highest FRAME-RATE). `bandwidth` is of all renditions
-    together. `prefix` stands before `video.m3u8` and `audio.m3u8`. Raises ValueError without any track.
+    `tracks`: every configuration that the listed segments have, in the renditions' order; several of a rendition are
+    joined as section 4.4.6.2 asks (all CODECS, largest RESOLUTION, highest FRAME-RATE). `bandwidth` is what playing
+    takes. `prefix` stands before the media playlists' names. Raises ValueError without any track.
+
+    It does not claim EXT-X-INDEPENDENT-SEGMENTS: players do not reload it, so it could not take that back.
     """
-    video = [track for track in tracks if track.rendition == "video"]
-    audio = [track for track in tracks if track.rendition == "audio"]
-    if not video and not audio:
+    video = [track for track in tracks if is_video(track.rendition)]
+    audio = [track for track in tracks if not is_video(track.rendition)]
+    if not tracks:
         raise ValueError("a multivariant playlist needs at least one track")
+    renditions = in_order({track.rendition for track in audio})
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}"]
-    if independent:
-        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
-    if video and audio:
-        lines.append(_audio_rendition(audio, prefix))
-    lines.append("#EXT-X-STREAM-INF:" + ",".join(_variant_attributes(video, audio, bandwidth)))
-    lines.append(f"{prefix}{'video' if video else 'audio'}.m3u8")
+    grouped = bool(audio) and (bool(video) or len(renditions) > 1)
+    if grouped:
+        names: set[str] = set()
+        lines += [_audio_rendition([t for t in audio if t.rendition == name], prefix, names) for name in renditions]
+    lines.append("#EXT-X-STREAM-INF:" + ",".join(_variant_attributes(video, audio, bandwidth, grouped=grouped)))
+    lines.append(f"{prefix}{VIDEO if video else renditions[0]}.m3u8")
     return "\n".join(lines) + "\n"
 
 
-def _audio_rendition(audio: Sequence[TrackInfo], prefix: str) -> str:
-    channels = max(track.channels for track in audio)
+def _audio_rendition(tracks: Sequence[TrackInfo], prefix: str, names: set[str]) -> str:
+    """`names`: those taken in this group, where each must be another (section 4.4.6.1); the first is the default."""
+    rendition = tracks[0].rendition
+    default = not names
+    channels = max(track.channels for track in tracks)
+    language = next((track.language for track in tracks if track.language), "")
+    name = next((track.name for track in tracks if track.name), "") or language or _track_name(rendition)
+    if name in names:
+        name = f"{name} ({_track_name(rendition)})"
+    names.add(name)
     attributes = [
         "TYPE=AUDIO",
         f'GROUP-ID="{_AUDIO_GROUP}"',
-        'NAME="Main"',
-        "DEFAULT=YES",
+        f'NAME="{name}"',
+        *([f'LANGUAGE="{language}"'] if language else []),
+        f"DEFAULT={'YES' if default else 'NO'}",
         "AUTOSELECT=YES",
         *([f'CHANNELS="{channels}"'] if channels else []),
-        f'URI="{prefix}audio.m3u8"',
+        f'URI="{prefix}{rendition}.m3u8"',
     ]
     return "#EXT-X-MEDIA:" + ",".join(attributes)
 
 
-def _variant_attributes(video: Sequence[TrackInfo], audio: Sequence[TrackInfo], bandwidth: Bandwidth) -> list[str]:
+def _track_name(rendition: Rendition) -> str:
+    """For people, where the encoder gave none."""
+    number = rendition.rpartition("-")[2]
+    return f"Track {number}" if number.isdigit() else "Main"
+
+
+def _variant_attributes(
+    video: Sequence[TrackInfo], audio: Sequence[TrackInfo], bandwidth: Bandwidth, *, grouped: bool
+) -> list[str]:
     codecs = ",".join(dict.fromkeys(track.codec for track in (*video, *audio)))
     attributes = [
         f"BANDWIDTH={bandwidth.peak}",
@@ -198,6 +217,8 @@ def _variant_attributes(video: Sequence[TrackInfo], audio: Sequence[TrackInfo], 
         attributes.append(f"RESOLUTION={largest.width}x{largest.height}")
         if rate:
             attributes.append(f"FRAME-RATE={rate:.3f}")
-    if video and audio:
+        if video[-1].video_range:
+            attributes.append(f"VIDEO-RANGE={video[-1].video_range}")
+    if grouped:
         attributes.append(f'AUDIO="{_AUDIO_GROUP}"')
     return attributes

@@ -104,9 +104,7 @@ class LiveWindow:
         """`/{playback id}.m3u8`, rendered once per change; None while nothing is playable."""
         cached = self._multivariants.get(playback_id)
         if cached is None and (shown := self._shown) is not None:
-            text = multivariant_playlist(
-                shown.tracks(), shown.bandwidth, prefix=f"{playback_id}/", independent=shown.independent
-            )
+            text = multivariant_playlist(shown.tracks(), shown.bandwidth, prefix=f"{playback_id}/")
             cached = self._multivariants[playback_id] = _playlist(text, shown)
         return cached
 

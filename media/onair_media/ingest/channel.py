@@ -159,7 +159,9 @@ class Channel:
                 self._tick_pipeline()
 
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
-        """A hint that nothing needs yet: tracks and sizes are taken from the sequence headers."""
+        """A hint: sizes are taken from the sequence headers, languages of further tracks from here."""
+        if self._pipeline is not None and session.number == self._state.publisher:
+            self._pipeline.metadata(values)
 
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self._sessions.pop(session.number, None)
@@ -181,6 +183,15 @@ class Channel:
     def codec_changed(self, change: CodecChanged) -> None:
         log.info("codec changed", stream=str(self.config.stream), rendition=change.rendition, new=change.new)
         self._feed(lifecycle.CodecChanged(self._next_broadcast()))
+
+    def media_warning(self, reason: str, message: str) -> None:
+        self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason, message))
+
+    def media_refused(self, reason: str, message: str) -> None:
+        self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason, message))
+        session = self._sessions.get(self._state.publisher or 0)
+        if session is not None:
+            session.end("NetStream.Publish.Failed", message, DisconnectReason.PROTOCOL_ERROR)
 
     def recording_ready(self) -> None:
         self._feed(lifecycle.RecordingReady())
@@ -283,7 +294,7 @@ class Channel:
         self._pipeline = self._make_pipeline(ref, resume)
 
     def _make_pipeline(self, ref: BroadcastRef, resume: ResumePoint | None) -> Pipeline:
-        pipeline = Pipeline(ref, self.config, self.window, self._recorder, self, resume)
+        pipeline = Pipeline(ref, self.config, self.window, self._recorder, self, resume, now=self._clock.now)
         recorder = self._recorder
         self._content = (lambda: (recorder.recording, pipeline.media_end)) if recorder is not None else None
         return pipeline

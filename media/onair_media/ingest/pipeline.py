@@ -5,14 +5,25 @@ One `Pipeline` lives as long as its broadcast does in this process, over any num
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
 
 from onair_core.contract import BroadcastRef, ChannelConfig
 from onair_media.cmaf import CodecChanged, InitSegment, Output, Packager, Segment
-from onair_media.flv import MediaError, parse_audio, parse_video
-from onair_media.hls import LiveWindow
+from onair_media.flv import (
+    AudioConfig,
+    AudioFrame,
+    MediaError,
+    UnsupportedCodecError,
+    VideoConfig,
+    VideoFrame,
+    parse_audio,
+    parse_video,
+)
+from onair_media.hls import DISCONTINUITIES_PER_EPOCH, LiveWindow
+from onair_media.ingest.health import Figures, Health
 from onair_media.recording import Recorder, ResumePoint
 
 log = structlog.get_logger(__name__)
@@ -22,15 +33,24 @@ SEGMENTS_TO_PLAY = 2
 
 
 class PipelineListener(Protocol):
-    """What the channel wants to know; each is called on the event loop, as media is taken in."""
+    """What the channel wants to know; each is called on the event loop, as media is taken in.
+
+    `reason` is one word for machines, `message` for people.
+    """
 
     def media_started(self) -> None: ...
     def playable_now(self) -> None: ...
     def codec_changed(self, change: CodecChanged) -> None: ...
+    def media_warning(self, reason: str, message: str) -> None: ...
+    def media_refused(self, reason: str, message: str) -> None:
+        """The publisher sends what cannot be taken: it has to be cut off."""
 
 
 class Pipeline:
-    """See the module. `window` is filled from the second complete segment on; `recorder` None: nothing is kept."""
+    """See the module. `window` is filled from the second complete segment on; `recorder` None: nothing is kept.
+
+    `now` gives Unix seconds.
+    """
 
     def __init__(
         self,
@@ -40,48 +60,79 @@ class Pipeline:
         recorder: Recorder | None,
         listener: PipelineListener,
         resume: ResumePoint | None = None,
+        *,
+        now: Callable[[], float],
     ) -> None:
         self._broadcast = broadcast
         self._window = window
         self._recorder = recorder
         self._listener = listener
+        self._now = now
+        self._max_bitrate = config.max_ingest_bitrate
         self._packager = Packager(
             config.packaging,
             broadcast=broadcast,
             audio_only=config.audio_only,
             media_origin=resume.media_end if resume else 0.0,
             tracks=resume.tracks if resume else None,
+            resumed=resume is not None,
         )
         self.dropped = self._packager.dropped
         self._target_duration = resume.target_duration if resume else None
         self._held: list[InitSegment | Segment] | None = []  # until the window has begun
         self._started = False
+        self._refused = False
+        self._health = Health(now(), max_bitrate=None, longest_gop=0.0)
 
     def connect(self, wall: float) -> None:
         """A publisher's connection begins at Unix time `wall`."""
+        self._refused = False
+        longest = float(self._packager.target_duration or 10)
+        self._health = Health(wall, max_bitrate=self._max_bitrate, longest_gop=longest)
         self._packager.connect(wall)
 
+    def begin_with(self, configurations: tuple[VideoConfig | AudioConfig, ...]) -> None:
+        """What the publisher has already said of its tracks, to the pipeline of the broadcast before."""
+        self._packager.begin_with(configurations)
+
     def video(self, timestamp: int, payload: bytes) -> None:
-        try:
-            unit = parse_video(payload)
-        except MediaError as error:
-            self.dropped[error.reason] += 1
+        """A video tag body; `timestamp` in milliseconds, modulo 2^32."""
+        if self._refused:
             return
-        if unit is not None:
-            self._take(self._packager.video(timestamp, unit))
+        packager = self._packager
+        if not packager.started:
+            packager.now = self._now()
+        try:
+            for unit in parse_video(payload):
+                if isinstance(unit, VideoFrame):
+                    self._health.picture(timestamp, len(payload), keyframe=unit.keyframe)
+                self._take(packager.video(timestamp, unit))
+        except MediaError as error:
+            self._cannot_use(error)
 
     def audio(self, timestamp: int, payload: bytes) -> None:
-        try:
-            unit = parse_audio(payload)
-        except MediaError as error:
-            self.dropped[error.reason] += 1
+        """An audio tag body; `timestamp` in milliseconds, modulo 2^32."""
+        if self._refused:
             return
-        if unit is not None:
-            self._take(self._packager.audio(timestamp, unit))
+        packager = self._packager
+        if not packager.started:
+            packager.now = self._now()
+        try:
+            for unit in parse_audio(payload):
+                if isinstance(unit, AudioFrame):
+                    self._health.sound(timestamp, len(payload))
+                self._take(packager.audio(timestamp, unit))
+        except MediaError as error:
+            self._cannot_use(error)
+
+    def metadata(self, values: Mapping[str, object]) -> None:
+        """`onMetaData`."""
+        self._packager.metadata(values)
 
     def tick(self, elapsed: float) -> None:
         """`elapsed` seconds since `connect`: lets the packager stop waiting for a track that does not come."""
         self._take(self._packager.tick(elapsed))
+        self._tell_problems()
 
     def disconnect(self) -> None:
         """The connection ended: what was received becomes the last segment of it."""
@@ -96,6 +147,20 @@ class Pipeline:
     def media_end(self) -> float:
         """Seconds of media in complete segments, over the whole broadcast."""
         return self._packager.media_end
+
+    def health(self) -> Figures:
+        """Of the present connection, or the last one."""
+        return self._health.figures(self._now())
+
+    def _cannot_use(self, error: MediaError) -> None:
+        self.dropped[error.reason] += 1
+        if isinstance(error, UnsupportedCodecError):
+            reason = "UnsupportedVideoCodec" if error.kind == "video" else "UnsupportedAudioCodec"
+            self._refuse(reason, f"{error.codec} cannot be packaged: {_WHAT_WORKS[error.kind]}.")
+
+    def _refuse(self, reason: str, message: str) -> None:
+        self._refused = True
+        self._listener.media_refused(reason, message)
 
     def _take(self, outputs: list[Output]) -> None:
         if not self._started and (outputs or self._packager.started):
@@ -113,12 +178,27 @@ class Pipeline:
                 self._recorder.add_init(output)
             else:
                 self._recorder.add(output)
+        if isinstance(output, Segment):
+            self._judge(output)
         if self._held is None:
             self._show(output)
             return
         self._held.append(output)
         if sum(isinstance(held, Segment) for held in self._held) >= SEGMENTS_TO_PLAY:
             self._begin_window()
+
+    def _judge(self, segment: Segment) -> None:
+        self._health.segment(self._now(), segment.duration)
+        self._tell_problems()
+        if self._packager.discontinuities >= DISCONTINUITIES_PER_EPOCH - 1 and not self._refused:
+            self._refuse("TooManyDiscontinuities", "The stream was interrupted too often to go on with this broadcast.")
+
+    def _tell_problems(self) -> None:
+        for problem in self._health.problems(self._now()):
+            if problem.fatal:
+                self._refuse(problem.reason.value, problem.message)
+            else:
+                self._listener.media_warning(problem.reason.value, problem.message)
 
     def _begin_window(self) -> None:
         """The first playlist can be served from now on: what must stay constant is fixed here."""
@@ -138,3 +218,9 @@ class Pipeline:
             self._window.add_init(output)
         else:
             self._window.add_segment(output)
+
+
+_WHAT_WORKS = {
+    "video": "send H.264, or HEVC, AV1 or VP9 by Enhanced RTMP",
+    "audio": "send AAC or MP3, or Opus, FLAC, AC-3 or E-AC-3 by Enhanced RTMP",
+}

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from onair_core.playback.paths import init_path, segment_path
-from onair_media.cmaf.model import Rendition
+from onair_core.playback.renditions import Rendition
 from onair_media.hls import Entry, Header, media_playlist, multivariant_playlist
 from onair_media.recording.model import AssetDocument, Origin, Recording, SegmentRecord
 from onair_media.store import ObjectStore, StoreError
@@ -64,7 +64,7 @@ async def finish_recording(store: ObjectStore, recording: Recording) -> None:
         for rendition in recording.renditions:
             text = static_playlist(recording, rendition)
             await store.put(f"{base}{rendition}.m3u8", text.encode())
-        index = multivariant_playlist(recording.tracks, recording.bandwidth, independent=recording.independent)
+        index = multivariant_playlist(recording.tracks, recording.bandwidth)
         await store.put(f"{base}index.m3u8", index.encode())
     await store.put(f"{base}asset.json", msgspec.json.encode(recording.document()))
 
@@ -94,7 +94,7 @@ def static_playlist(recording: Recording, rendition: Rendition) -> str:
                 gap=track.gap,
             )
         )
-    header = Header(recording.target_duration or 1, kind="VOD", independent=recording.independent)
+    header = Header(recording.target_duration or 1, kind="VOD")
     return media_playlist(header, entries, ended=True)
 
 

@@ -11,11 +11,11 @@ import math
 import msgspec
 
 from onair_core.playback.paths import init_path, segment_path
-from onair_media.cmaf.model import InitSegment, Rendition, Segment, TrackInfo
-from onair_media.hls import Bandwidth, BandwidthMeter, Entry, GrowingPlaylist
+from onair_core.playback.renditions import Rendition, in_order
+from onair_media.cmaf.model import InitSegment, Segment, TrackInfo
+from onair_media.hls import Bandwidth, BandwidthMeter, Entry, GrowingPlaylist, together
 
 FORMAT = 1
-_ORDER: tuple[Rendition, ...] = ("video", "audio")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     @property
     def lead(self) -> TrackRecord:
-        return self.tracks.get("video") or self.tracks["audio"]
+        return next(iter(self.tracks.values()))
 
 
 class RecordingTime(msgspec.Struct, frozen=True):
@@ -131,7 +131,7 @@ class Recording:
 
     @property
     def renditions(self) -> tuple[Rendition, ...]:
-        return tuple(name for name in _ORDER if self.segments and name in self.segments[0].tracks)
+        return in_order(self.segments[0].tracks) if self.segments else ()
 
     @property
     def times(self) -> tuple[RecordingTime, ...]:
@@ -146,7 +146,7 @@ class Recording:
     @property
     def bandwidth(self) -> Bandwidth:
         """Measured over the whole recording, all renditions together."""
-        return sum((meter.bandwidth for meter in self._meters.values()), Bandwidth())
+        return together({name: meter.bandwidth for name, meter in self._meters.items()})
 
     def add(self, record: SegmentRecord) -> None:
         """The next segment is in the store."""

@@ -29,9 +29,7 @@ class RecordingView:
             return None
         count, ended, playlist = self._multivariants.get(playback_id, (0, False, None))
         if playlist is None or (count, ended) != (len(recording.segments), recording.ended):
-            text = multivariant_playlist(
-                recording.tracks, recording.bandwidth, prefix=f"{playback_id}/", independent=recording.independent
-            )
+            text = multivariant_playlist(recording.tracks, recording.bandwidth, prefix=f"{playback_id}/")
             max_age = VOD_MAX_AGE if recording.ended else EVENT_MAX_AGE
             playlist = Playlist(text.encode(), final=recording.ended, max_age=max_age)
             self._multivariants[playback_id] = (len(recording.segments), recording.ended, playlist)

@@ -25,7 +25,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from onair_media.rtmp import amf0
+from onair_media import amf0
 from onair_media.rtmp.chunks import ChunkReader, Message
 from onair_media.rtmp.errors import ProtocolError
 from onair_media.rtmp.events import (

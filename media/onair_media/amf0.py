@@ -1,4 +1,4 @@
-"""AMF0 (Adobe, 2007): values of commands and metadata, within limits.
+"""AMF0 (Adobe, 2007): values of RTMP commands, metadata and FLV script data, within limits.
 
 A decoder bounds what a few bytes can ask for: nesting, the number of values, and nothing is taken on the word of a
 length that the data does not have.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rtmp_wire import amf
 
-from onair_media.rtmp import amf0
+from onair_media import amf0
 
 TYPES = {
     "number": ("00 3ff8000000000000", 1.5),

@@ -1,0 +1,18 @@
+"""VP9 configuration: `vpcC` (VP codec ISO media file format binding, 2.2), with its version and flags ahead."""
+
+from __future__ import annotations
+
+from onair_media.flv.errors import MediaError
+from onair_media.flv.info import VideoInfo
+
+_BAD = "bad VP9 configuration"
+
+
+def parse_config(record: bytes) -> VideoInfo:
+    """Reads a VPCodecConfigurationRecord. Raises `MediaError`."""
+    if len(record) < 12 or record[0] != 1:
+        raise MediaError(_BAD)
+    profile, level, depth = record[4], record[5], record[6] >> 4
+    if profile > 3 or depth not in (8, 10, 12):
+        raise MediaError(_BAD)
+    return VideoInfo(f"vp09.{profile:02d}.{level:02d}.{depth:02d}")

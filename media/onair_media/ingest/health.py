@@ -1,0 +1,191 @@
+"""How well a publisher's stream comes in: figures for metrics, and the problems that have a name. Pure.
+
+Judged as Mux does it: *drift* is how far media time lags behind the clock on the wall; what counts is how far it moves
+away from its own average of the last half minute.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+ROLLING_SECONDS = 30.0
+EXCELLENT_MS, GOOD_MS = 500.0, 1000.0
+# After this long without a complete segment nothing is known.
+STALE_SECONDS = 15.0
+# A peak is no reason to cut an encoder off: the limit is held to an average of this many seconds.
+BITRATE_SECONDS = 10.0
+NO_KEYFRAME_SECONDS = 10.0
+OUT_OF_STEP_MS = 2000
+
+
+class Rating(StrEnum):
+    """`unknown`: no segment is complete yet, or none has been for a while."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    POOR = "poor"
+    UNKNOWN = "unknown"
+
+
+class ProblemReason(StrEnum):
+    """Told as a warning, once a connection."""
+
+    GOP_TOO_LONG = "GopTooLong"
+    NO_KEYFRAME = "NoKeyframe"
+    OUT_OF_STEP = "AudioVideoOutOfStep"
+    BITRATE_EXCEEDED = "IngestBitrateExceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`fatal`: the publisher has to be cut off."""
+
+    reason: ProblemReason
+    message: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Bits and frames a second over the last half minute; seconds between IDRs; drift in milliseconds."""
+
+    rating: Rating = Rating.UNKNOWN
+    bitrate: float = 0.0
+    frame_rate: float = 0.0
+    keyframe_interval: float = 0.0
+    longest_keyframe_interval: float = 0.0
+    drift: float = 0.0
+    drift_deviation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    wall: float
+    received: int
+    pictures: int
+    drift: float
+
+
+class Health:
+    """One connection's. `max_bitrate` in bits a second; None: unlimited."""
+
+    def __init__(self, wall: float, *, max_bitrate: int | None, longest_gop: float) -> None:
+        self.received = 0
+        self.pictures = 0
+        self._max_bitrate = max_bitrate
+        self._longest_gop = longest_gop
+        self._connected = wall
+        self._samples: deque[_Sample] = deque()
+        self._media = 0.0
+        self._first_wall: float | None = None
+        self._first_picture: int | None = None
+        self._last: dict[bool, int] = {}
+        self._last_key: int | None = None
+        self._interval = 0
+        self._longest_interval = 0
+        self._told: set[ProblemReason] = set()
+
+    def picture(self, timestamp: int, size: int, *, keyframe: bool) -> None:
+        """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes."""
+        self.received += size
+        self.pictures += 1
+        self._last[True] = timestamp
+        if self._first_picture is None:
+            self._first_picture = timestamp
+        if keyframe:
+            if self._last_key is not None:
+                self._interval = _distance(timestamp, self._last_key)
+                self._longest_interval = max(self._longest_interval, self._interval)
+            self._last_key = timestamp
+
+    def sound(self, timestamp: int, size: int) -> None:
+        """An audio frame of any track."""
+        self.received += size
+        self._last[False] = timestamp
+
+    def segment(self, wall: float, duration: float) -> None:
+        """A segment of `duration` seconds is complete at Unix time `wall`."""
+        self._media += duration
+        if self._first_wall is None:
+            self._first_wall, self._media = wall, 0.0
+        drift = ((wall - self._first_wall) - self._media) * 1000
+        self._samples.append(_Sample(wall, self.received, self.pictures, drift))
+        while len(self._samples) > 2 and wall - self._samples[0].wall > ROLLING_SECONDS:
+            self._samples.popleft()
+
+    def figures(self, wall: float) -> Figures:
+        """As of Unix time `wall`."""
+        if not self._samples:
+            return Figures()
+        first, last = self._samples[0], self._samples[-1]
+        seconds = last.wall - first.wall
+        average = sum(sample.drift for sample in self._samples) / len(self._samples)
+        deviation = abs(last.drift - average)
+        return Figures(
+            rating=Rating.UNKNOWN if wall - last.wall > STALE_SECONDS or seconds <= 0 else _rating(deviation),
+            bitrate=(last.received - first.received) * 8 / seconds if seconds > 0 else 0.0,
+            frame_rate=(last.pictures - first.pictures) / seconds if seconds > 0 else 0.0,
+            keyframe_interval=self._interval / 1000,
+            longest_keyframe_interval=self._longest_interval / 1000,
+            drift=last.drift,
+            drift_deviation=deviation,
+        )
+
+    def problems(self, wall: float) -> Iterator[Problem]:
+        """What is wrong and was not told yet; to be asked about once a second or so."""
+        for problem in self._found(wall):
+            if problem.reason not in self._told:
+                self._told.add(problem.reason)
+                yield problem
+
+    def _found(self, wall: float) -> Iterator[Problem]:
+        if self._longest_interval > self._longest_gop * 1000:
+            yield Problem(
+                ProblemReason.GOP_TOO_LONG,
+                f"Keyframes are {self._longest_interval / 1000:.1f} s apart; more than {self._longest_gop:.0f} s makes "
+                "segments without one, where no viewer can join. Set the encoder's keyframe interval to 2 s.",
+            )
+        if self._first_picture is not None and self._last_key is None:
+            waited = _distance(self._last[True], self._first_picture) / 1000
+            if waited > NO_KEYFRAME_SECONDS:
+                yield Problem(
+                    ProblemReason.NO_KEYFRAME,
+                    f"No keyframe came in {waited:.0f} s of video: nobody can watch. Set a keyframe interval of 2 s.",
+                )
+        if len(self._last) == 2:
+            apart = _distance(self._last[True], self._last[False])
+            if abs(apart) > OUT_OF_STEP_MS:
+                yield Problem(
+                    ProblemReason.OUT_OF_STEP,
+                    f"Picture and sound are {abs(apart) / 1000:.1f} s apart: "
+                    f"{'sound' if apart > 0 else 'picture'} comes late from the encoder.",
+                )
+        if self._max_bitrate is not None and self._samples:
+            rate = self._recent_bitrate()
+            if rate is not None and rate > self._max_bitrate:
+                yield Problem(
+                    ProblemReason.BITRATE_EXCEEDED,
+                    f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self._max_bitrate / 1e6:.1f} Mbit/s.",
+                    fatal=True,
+                )
+
+    def _recent_bitrate(self) -> float | None:
+        """Bits a second over the last stretch that is long enough to judge."""
+        last = self._samples[-1]
+        start = next((s for s in reversed(self._samples) if last.wall - s.wall >= BITRATE_SECONDS), None)
+        return None if start is None else (last.received - start.received) * 8 / (last.wall - start.wall)
+
+
+def _rating(deviation: float) -> Rating:
+    if deviation <= EXCELLENT_MS:
+        return Rating.EXCELLENT
+    return Rating.GOOD if deviation <= GOOD_MS else Rating.POOR
+
+
+def _distance(later: int, earlier: int) -> int:
+    """Milliseconds between two 32-bit timestamps, signed."""
+    step = (later - earlier) & 0xFFFFFFFF
+    return step - 0x100000000 if step & 0x80000000 else step
