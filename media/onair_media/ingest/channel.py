@@ -20,6 +20,7 @@ from onair_media import lifecycle
 from onair_media.cmaf import CodecChanged, TrackInfo
 from onair_media.hls import LiveWindow
 from onair_media.ingest.clock import Clock
+from onair_media.ingest.health import Figures
 from onair_media.ingest.journal import Journal
 from onair_media.ingest.pipeline import Pipeline
 from onair_media.ingest.session import PublisherSession, Refused
@@ -93,6 +94,10 @@ class Channel:
     def dropped(self) -> Counter[str]:
         """Units of the running broadcast that could not be used, by reason."""
         return self._pipeline.dropped if self._pipeline is not None else Counter()
+
+    def health(self) -> Figures:
+        """How well the publisher's stream comes in; unknown while there is none."""
+        return self._pipeline.health() if self._pipeline is not None and self.connected else Figures()
 
     @property
     def broadcast(self) -> lifecycle.Broadcast | None:

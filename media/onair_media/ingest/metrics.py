@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from onair_core.contract import StreamRef
+from onair_media.ingest.health import Figures, Rating
+
 if TYPE_CHECKING:
     from onair_media.ingest.host import ChannelHost
 
 _LABELS = ("namespace", "name")
+_FIGURES = (
+    ("bitrate", "onair_ingest_bitrate_bits", "What the publisher sends, in bits a second, over half a minute"),
+    ("frame_rate", "onair_ingest_frame_rate", "Pictures a second, over half a minute"),
+    ("keyframe_interval", "onair_ingest_keyframe_interval_seconds", "Between the last two keyframes"),
+    ("longest_keyframe_interval", "onair_ingest_longest_keyframe_interval_seconds", "The longest of this connection"),
+    ("drift", "onair_ingest_drift_milliseconds", "How far media time lags behind the clock on the wall"),
+    ("drift_deviation", "onair_ingest_drift_deviation_milliseconds", "Drift against its average of half a minute"),
+)
 
 
 class IngestCollector(Collector):
-    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, bytes of the live window."""
+    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, live window, health."""
 
     def __init__(self, host: ChannelHost) -> None:
         self._host = host
@@ -36,3 +47,23 @@ class IngestCollector(Collector):
             for reason, count in channel.dropped.items():
                 dropped.add_metric((*labels, reason), float(count))
         yield from (connected, received, window, dropped)
+        yield from _health({channel.config.stream: channel.health() for channel in self._host.channels})
+
+
+def _health(streams: Mapping[StreamRef, Figures]) -> Iterator[Metric]:
+    """The figures of those that publish, and their ratings as a state of its own each."""
+    ratings = GaugeMetricFamily(
+        "onair_ingest_health",
+        "1 for the rating in force: excellent, good, poor or unknown",
+        labels=(*_LABELS, "rating"),
+    )
+    for stream, figures in streams.items():
+        for rating in Rating:
+            ratings.add_metric((stream.namespace, stream.name, rating.value), float(figures.rating is rating))
+    yield ratings
+    for field, name, text in _FIGURES:
+        family = GaugeMetricFamily(name, text, labels=_LABELS)
+        for stream, figures in streams.items():
+            if figures.rating is not Rating.UNKNOWN:
+                family.add_metric((stream.namespace, stream.name), float(getattr(figures, field)))
+        yield family
