@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from encoders import AudioFFmpeg, FFmpeg, GStreamer, ProcessEncoder, Push, need
+from encoders import AudioFFmpeg, FFmpeg, GStreamer, LibRtmp, ProcessEncoder, Push, need
 from playwright.async_api import async_playwright
 from service import Manifests, Service
 from viewers import Viewer
@@ -73,6 +73,12 @@ def audio_ffmpeg(tmp_path: Path) -> AudioFFmpeg:
 def gstreamer(tmp_path: Path) -> GStreamer:
     need("gst-launch-1.0")
     return GStreamer(tmp_path / "gstreamer.log")
+
+
+@pytest.fixture
+def librtmp(tmp_path: Path) -> LibRtmp:
+    need("gst-launch-1.0")
+    return LibRtmp(tmp_path / "librtmp.log")
 
 
 @pytest.fixture

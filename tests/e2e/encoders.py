@@ -6,9 +6,11 @@ import asyncio
 import shutil
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+import imageio_ffmpeg
 import pytest
 
 
@@ -93,6 +95,8 @@ class AudioFFmpeg(FFmpeg):
 class GStreamer(ProcessEncoder):
     """rtmp2sink."""
 
+    sink: ClassVar[tuple[str, str]] = ("rtmp2sink", "location={url}")
+
     def command(self, url: str) -> list[str]:
         return [
             need("gst-launch-1.0"), "-e", "-q",
@@ -101,8 +105,57 @@ class GStreamer(ProcessEncoder):
             "video/x-h264,profile=main", "!", "h264parse", "!", "queue", "!", "mux.",
             "audiotestsrc", "is-live=true", "samplesperbuffer=1024", "!", "audio/x-raw,rate=48000,channels=2", "!",
             "avenc_aac", "bitrate=96000", "!", "aacparse", "!", "queue", "!", "mux.",
-            "flvmux", "name=mux", "streamable=true", "!", "rtmp2sink", f"location={url}",
+            "flvmux", "name=mux", "streamable=true", "!", self.sink[0], self.sink[1].format(url=url),
         ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What an FFmpeg command sends: options of the picture and of each sound; `video_tracks` of the same picture."""
+
+    video: tuple[str, ...]
+    sounds: tuple[tuple[str, ...], ...]
+    video_tracks: int = 1
+
+
+X264 = ("libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "30", "-b:v", "300k")
+X265 = ("libx265", "-preset", "ultrafast", "-g", "30", "-x265-params", "log-level=none:open-gop=0:bframes=2")
+AV1 = ("libsvtav1", "-preset", "12", "-g", "30", "-svtav1-params", "pred-struct=1:lp=1")
+VP9 = ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30", "-b:v", "300k")
+AAC, OPUS, FLAC, AC3, EAC3 = ("aac",), ("libopus",), ("flac",), ("ac3",), ("eac3",)
+MP3 = ("libmp3lame",)
+
+
+class FFmpeg9(ProcessEncoder):
+    """FFmpeg 9 as PyPI has it: Enhanced RTMP, several tracks."""
+
+    def __init__(self, log: Path, tracks: Tracks, *options: str) -> None:
+        super().__init__(log)
+        self._tracks = tracks
+        self._options = options
+
+    def command(self, url: str) -> list[str]:
+        tracks = self._tracks
+        arguments = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-loglevel", "error"]
+        if tracks.video:
+            arguments += ["-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30"]
+        for n in range(len(tracks.sounds)):
+            arguments += ["-re", "-f", "lavfi", "-i", f"sine=frequency={440 * (n + 1)}:sample_rate=48000"]
+        arguments += ["-map", "0:v"] * (tracks.video_tracks if tracks.video else 0)
+        first = 1 if tracks.video else 0
+        for n in range(len(tracks.sounds)):
+            arguments += ["-map", f"{n + first}:a"]
+        if tracks.video:
+            arguments += ["-c:v", *tracks.video]
+        for n, (codec, *options) in enumerate(tracks.sounds):
+            arguments += [f"-c:a:{n}", codec, *options]
+        return [*arguments, "-ac", "2", *self._options, "-f", "flv", url]
+
+
+class LibRtmp(GStreamer):
+    """rtmpsink: librtmp, as rtmpdump and old OBS have it."""
+
+    sink = ("rtmpsink", "location={url} live=1")
 
 
 class Push(ProcessEncoder):

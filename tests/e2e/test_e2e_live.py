@@ -31,7 +31,7 @@ async def is_watched_live(service: Service, encoder: Encoder) -> None:
     assert [kind for kind in service.types("keynote") if kind != "created"] == [*ONE_BROADCAST, "disconnected"]
 
 
-@pytest.mark.parametrize("name", ["ffmpeg", "gstreamer", "push"])
+@pytest.mark.parametrize("name", ["ffmpeg", "gstreamer", "librtmp", "push"])
 async def test_an_encoder_goes_live(onair_local: Service, name: str, request: pytest.FixtureRequest) -> None:
     encoder = request.getfixturevalue(name)
     await is_watched_live(onair_local, encoder)

@@ -60,8 +60,9 @@ class Gathering:
     def forget(self, reason: str, rendition: Rendition | None = None) -> None:
         """Drops what is held (of one rendition)."""
         kept = [held for held in self._frames if rendition is not None and held.rendition != rendition]
-        if reason:
-            self._dropped[reason] += len(self._frames) - len(kept)
+        lost = len(self._frames) - len(kept)
+        if reason and lost:
+            self._dropped[reason] += lost
         self._frames.clear()
         self.size, self.present, self._clock = 0, set(), MediaClock()
         for held in kept:

@@ -1,0 +1,106 @@
+"""Enhanced RTMP from a real encoder to a real viewer: every codec, several tracks, and what cannot be taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from encoders import AAC, AC3, AV1, EAC3, FLAC, MP3, OPUS, VP9, X264, X265, FFmpeg, FFmpeg9, Tracks, need
+from service import Service, until
+from viewers import Viewer, decode, following, get, playlists, watch_url
+
+CODECS = {
+    "hevc and aac": (Tracks(X265, (AAC,)), "hvc1.1.6.L60.90,mp4a.40.2"),
+    "av1 and opus": (Tracks(AV1, (OPUS,)), "av01.0.00M.08,Opus"),
+    "vp9 and opus": (Tracks(VP9, (OPUS,)), "vp09.00.11.08,Opus"),
+    "h264 and flac": (Tracks(X264, (FLAC,)), "avc1.42c00d,fLaC"),
+    "h264 and ac-3": (Tracks(X264, (AC3,)), "avc1.42c00d,ac-3"),
+    "h264 and e-ac-3": (Tracks(X264, (EAC3,)), "avc1.42c00d,ec-3"),
+    "h264 and mp3": (Tracks(X264, (MP3,)), "avc1.42c00d,mp4a.40.34"),
+    "opus alone": (Tracks((), (OPUS,)), "Opus"),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+async def test_a_codec_goes_live_and_is_decoded(onair_local: Service, tmp_path: Path, name: str) -> None:
+    tracks, codecs = CODECS[name]
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", tracks)
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active", "asset.ready")
+    url = onair_local.playback_url("keynote")
+    assert f'CODECS="{codecs}"' in (await get(url))[1]
+    async with following(url) as followers:
+        decoded = await decode(url, first_seconds=2)
+        await until(lambda: all(len(f.segments) >= 3 for f in followers.values()), "three segments of each rendition")
+    assert decoded.complaints == ""
+    assert decoded.video >= (30 if tracks.video else 0)
+    assert decoded.audio >= 20
+    await encoder.stop()
+    await onair_local.has("keynote", "disconnected")
+    assert onair_local.events("keynote")[-1]["reason"] == "CleanStop"
+    onair_local.complete("keynote")
+    await onair_local.has("keynote", "idle")
+    (asset,) = onair_local.assets("keynote")
+    recorded = await decode(asset["status"]["playback"][0]["url"])
+    assert recorded.complaints == ""
+    assert recorded.audio >= decoded.audio
+
+
+async def test_two_sounds_are_two_renditions(onair_local: Service, tmp_path: Path) -> None:
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X265, (AAC, OPUS)))
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    url = onair_local.playback_url("keynote")
+    assert list(await playlists(url)) == ["video", "audio", "audio-1"]
+    async with following(url) as followers:
+        await until(lambda: all(len(f.segments) >= 4 for f in followers.values()), "four segments of each rendition")
+    decoded = await decode(url, first_seconds=2)
+    assert decoded.complaints == ""
+    await encoder.stop()
+
+
+async def test_of_two_pictures_the_first_is_shown(onair_local: Service, tmp_path: Path) -> None:
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X264, (AAC,), video_tracks=2))
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    url = onair_local.playback_url("keynote")
+    assert list(await playlists(url)) == ["video", "audio"]
+    assert (await decode(url, first_seconds=2)).complaints == ""
+    assert 'reason="another video track"' in (await get(f"{onair_local.endpoint.http}/metrics"))[1]  # type: ignore[union-attr]
+    await encoder.stop()
+
+
+async def test_an_encoder_that_asks_what_is_understood_is_told(onair_local: Service, tmp_path: Path) -> None:
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X265, (AAC,)), "-rtmp_enhanced_codecs", "hvc1,av01,vp09")
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    await encoder.stop()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["av1 and opus", "vp9 and opus", "h264 and flac"])
+async def test_chromium_plays_it(onair_local: Service, tmp_path: Path, viewer: Viewer, name: str) -> None:
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", CODECS[name][0])
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    await viewer.open(watch_url(onair_local.playback_url("keynote")))
+    await viewer.sees("live", "playing")
+    await viewer.moves_on(2.0)
+    await encoder.stop()
+
+
+class Sorenson(FFmpeg):
+    def command(self, url: str) -> list[str]:
+        return [
+            need("ffmpeg"), "-hide_banner", "-nostdin", "-loglevel", "error", "-re",
+            "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30", "-c:v", "flv", "-f", "flv", url,
+        ]  # fmt: skip
+
+
+async def test_a_codec_that_cannot_be_packaged_is_refused_by_name(onair_local: Service, tmp_path: Path) -> None:
+    encoder = Sorenson(tmp_path / "ffmpeg.log")
+    await encoder.start(onair_local.publish_url("keynote"))
+    assert await encoder.ended() != 0, "the encoder is told"
+    await onair_local.has("keynote", "warning", "disconnected")
+    reasons = [event.get("reason") for event in onair_local.events("keynote")]
+    assert "UnsupportedVideoCodec" in reasons
