@@ -14,7 +14,7 @@ CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bench"
 
 def load_stream(gop: int = 60) -> list[tuple[int, int, bytes]]:
     """(message type, milliseconds, body), encoded once; `gop` in frames."""
-    file = CACHE / f"stream-{gop}.flv"
+    file = CACHE / f"1080p30-gop{gop}.flv"
     if not file.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         encode(file.with_suffix(".new"), gop)
@@ -33,6 +33,7 @@ def load_stream(gop: int = 60) -> list[tuple[int, int, bytes]]:
 def encode(file: Path, gop: int) -> None:
     """10 s of 1080p30 at about 6 Mbit/s, 2 B-frames, AAC 128 kbit/s, by FFmpeg in PyAV."""
     import av
+    from av.video.frame import PictureType
 
     graph = av.filter.Graph()
     source = graph.add("testsrc2", "size=1920x1080:rate=30:duration=10")
@@ -67,6 +68,8 @@ def encode(file: Path, gop: int) -> None:
                     frame = graph_sink.pull()
                 except (av.EOFError, av.BlockingIOError):
                     break
+                if isinstance(frame, av.VideoFrame):
+                    frame.pict_type = PictureType.NONE  # the filter marks every picture as a key frame
                 output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
 

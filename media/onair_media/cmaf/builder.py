@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from onair_core.playback.renditions import Rendition, in_order, is_video
@@ -66,6 +66,10 @@ class SegmentBuilder:
         self._ends: dict[Rendition, float] = {}  # media seconds
         self._last_key: float | None = None
         self._gop: float | None = None
+        # Media seconds from which on a sample may end the segment though it is no key frame: of the leading track, and
+        # of the others, which lead when that one is silent. Most samples come earlier, and nothing needs to be decided.
+        self._limit = self._silence = -math.inf
+        self._leader: Rendition = ""
 
     # What the packager decides
 
@@ -96,6 +100,7 @@ class SegmentBuilder:
         self._independent = True
         self._boundary = None
         self._last_key = self._gop = None
+        self._limit = self._silence = -math.inf
         if wall is not None:
             self._anchor = wall - start
 
@@ -105,9 +110,19 @@ class SegmentBuilder:
 
     # Samples
 
-    def add(self, track: Track, dts: int, cts: int, key: bool, data: bytes | memoryview) -> list[InitSegment | Segment]:
+    def add(
+        self, track: Track, dts: int, cts: int, key: bool, data: bytes | memoryview
+    ) -> Sequence[InitSegment | Segment]:
         """One more sample, in decode order; what ends before it comes out. Ticks of the track's timescale."""
-        outputs = self._cut(track, dts, key)
+        outputs: Sequence[InitSegment | Segment] = ()
+        leads = track.rendition == self._leader
+        if (
+            (leads and key)
+            or self._boundary is not None
+            or dts >= (self._limit if leads else self._silence) * track.timescale
+            or self._size >= segmenter.MAX_SEGMENT_BYTES
+        ):
+            outputs = self._cut(track, dts, key)
         track.add(dts, cts, key, data)
         self._size += len(data) + FRAME_OVERHEAD
         return outputs
@@ -148,7 +163,18 @@ class SegmentBuilder:
                 self._independent = key and track.rendition == next(iter(self.renditions or ()))
                 if not self._awaits_sound(self._boundary, track):
                     outputs += self._close(self._boundary, {track.rendition: dts})
+        self._look_ahead()
         return outputs
+
+    def _look_ahead(self) -> None:
+        """When the next decision may be due, as far as nothing changes before."""
+        first = next((self.tracks[name] for name in self.renditions or () if name in self.tracks), None)
+        if first is None:
+            return
+        self._leader = first.rendition
+        frames = max(track.frame / track.timescale for track in self.tracks.values())
+        self._limit = self._start + self._rule.limit(self._gop) - frames
+        self._silence = self._start + self._rule.longest + INTERLEAVE_SECONDS - frames
 
     def _lead(self) -> Track:
         """The track that decides where segments end: video, unless it is silent for longer than a segment may last."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -161,7 +161,7 @@ class Packager:
             self._first_elapsed = elapsed
         return self._start_if_ready(waited=elapsed - self._first_elapsed)
 
-    def video(self, timestamp: int, unit: VideoUnit) -> list[Output]:
+    def video(self, timestamp: int, unit: VideoUnit) -> Sequence[Output]:
         """A video unit; `timestamp` as RTMP has it (milliseconds, 32 bits)."""
         if self._audio_only:
             self.dropped["video of an audio-only stream"] += 1
@@ -181,7 +181,7 @@ class Packager:
             return self._configure(VIDEO, known) if known is not None else []
         return []
 
-    def audio(self, timestamp: int, unit: AudioUnit) -> list[Output]:
+    def audio(self, timestamp: int, unit: AudioUnit) -> Sequence[Output]:
         """An audio unit; `timestamp` as RTMP has it (milliseconds, 32 bits)."""
         rendition = audio_rendition(unit.track)
         if isinstance(unit, AudioConfig):
@@ -191,8 +191,9 @@ class Packager:
         except MediaError as error:
             self.dropped[error.reason] += 1
             return []
-        outputs = self._configure(rendition, config) if config is not None else []
-        return outputs + self._frame(rendition, self._unwrapper.unwrap(timestamp), unit)
+        changed = self._configure(rendition, config) if config is not None else ()
+        outputs = self._frame(rendition, self._unwrapper.unwrap(timestamp), unit)
+        return [*changed, *outputs] if changed else outputs
 
     def metadata(self, values: Mapping[str, object]) -> None:
         """`onMetaData`: hints at further audio tracks."""
@@ -224,7 +225,12 @@ class Packager:
         self._first_elapsed = None
         self._held.forget("")
 
-    def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
+    def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
+        if not self._waiting and rendition in self._builder.tracks:
+            media = self._clock.place(rendition, raw)
+            if media is not None:
+                return self._place(rendition, media, frame)
+            return self._jump(rendition, raw, frame)
         if rendition not in self._catalogue.configs:
             self.dropped[f"{_kind(rendition)} before its configuration"] += 1
             return []
@@ -234,15 +240,17 @@ class Packager:
         if self._waiting:
             return self._hold(rendition, raw, frame)
         media = self._clock.place(rendition, raw)
-        if media is None:
-            if self._clock.is_straggler(rendition, raw, round(self.media_end * 1000)):
-                self.dropped["late after a timestamp jump"] += 1
-                return []
-            outputs: list[Output] = [*self._builder.close_all()]
-            self._builder.break_here()
-            self._wait(rebase=True)
-            return outputs + self._hold(rendition, raw, frame)
-        return self._place(rendition, media, frame)
+        return self._jump(rendition, raw, frame) if media is None else self._place(rendition, media, frame)
+
+    def _jump(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
+        """The timestamps have jumped, or this frame is from before they did."""
+        if self._clock.is_straggler(rendition, raw, round(self.media_end * 1000)):
+            self.dropped["late after a timestamp jump"] += 1
+            return []
+        outputs: list[Output] = [*self._builder.close_all()]
+        self._builder.break_here()
+        self._wait(rebase=True)
+        return outputs + self._hold(rendition, raw, frame)
 
     def _hold(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
         if not self._held.add(rendition, raw, frame, self.now):
@@ -312,7 +320,7 @@ class Packager:
 
     # On the clock
 
-    def _place(self, rendition: Rendition, media: int, frame: VideoFrame | AudioFrame) -> list[Output]:
+    def _place(self, rendition: Rendition, media: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
         track = self._builder.tracks.get(rendition)
         if track is None:
             self._make_tracks()
@@ -321,7 +329,7 @@ class Packager:
             return self._place_picture(track, media, frame)
         return self._place_sound(track, media, frame)
 
-    def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> list[Output]:
+    def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> Sequence[Output]:
         dts = media * _TICKS_PER_MS + frame.nanoseconds * _TICKS_PER_MS // 1_000_000
         cts = frame.composition_time * _TICKS_PER_MS
         if dts < track.floor:
@@ -331,9 +339,9 @@ class Packager:
             dts = track.floor
         if track.samples.dts:
             track.frame = min(dts - track.samples.dts[-1], track.timescale)
-        return [*self._builder.add(track, dts, cts, frame.keyframe, frame.data)]
+        return self._builder.add(track, dts, cts, frame.keyframe, frame.data)
 
-    def _place_sound(self, track: Track, media: int, frame: AudioFrame) -> list[Output]:
+    def _place_sound(self, track: Track, media: int, frame: AudioFrame) -> Sequence[Output]:
         try:
             samples = frame_samples(frame, track.frame)
         except MediaError as error:
@@ -348,7 +356,7 @@ class Packager:
             return []
         outputs = self._builder.add(track, dts, 0, True, frame.data)
         track.frame = samples
-        return [*outputs]
+        return outputs
 
 
 def _kind(rendition: Rendition) -> str:

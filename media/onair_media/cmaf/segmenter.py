@@ -50,7 +50,7 @@ class CutRule:
         `independent`: a decoder can start at this frame; `began_independent`: at the segment's first. `size`: bytes in
         the segment so far. `gop`: seconds between the last two IDRs, where known.
         """
-        if size >= MAX_SEGMENT_BYTES or elapsed + frame > self._limit(gop):
+        if size >= MAX_SEGMENT_BYTES or elapsed + frame > self.limit(gop):
             return True
         if not independent:
             return False
@@ -59,7 +59,7 @@ class CutRule:
             wanted = min(wanted, REJOIN_SECONDS)
         return elapsed >= wanted - TOLERANCE_SECONDS
 
-    def _limit(self, gop: float | None) -> float:
+    def limit(self, gop: float | None) -> float:
         """Seconds after which a segment ends without an IDR: a long GOP is cut evenly, and the next IDR begins one."""
         if gop is None or gop <= self.longest:
             return self.longest

@@ -41,18 +41,15 @@ class MediaClock:
         self._before_jump = 0
         self._stragglers = 0
         self._start = 0
+        self._newest = 0  # of any track
         self._last: dict[Rendition, int] = {}
-
-    @property
-    def running(self) -> bool:
-        return self._offset is not None
 
     def start(self, raw: int, media: int) -> None:
         """From here on `raw` is `media`."""
         if self._offset is not None:
             self._before_jump, self._stragglers = self._offset, STRAGGLERS
         self._offset = media - raw
-        self._start = media
+        self._start = self._newest = media
         self._last = {}
 
     def place(self, rendition: Rendition, raw: int) -> int | None:
@@ -61,17 +58,17 @@ class MediaClock:
         Forwards it is judged by the newest frame of any track, so that one that was silent may come back; backwards
         by its own.
         """
-        media = raw + (self._offset or 0)
-        if self.running and not self._lowest(rendition) <= media <= self._newest() + FORWARD_JUMP_MS:
+        offset = self._offset
+        if offset is None:
+            return raw
+        media = raw + offset
+        newest = self._newest
+        if media > newest + FORWARD_JUMP_MS or media < self._last.get(rendition, self._start) - BACKWARD_JUMP_MS:
             return None
         self._last[rendition] = media
+        if media > newest:
+            self._newest = media
         return media
-
-    def _lowest(self, rendition: Rendition) -> int:
-        return self._last.get(rendition, self._start) - BACKWARD_JUMP_MS
-
-    def _newest(self) -> int:
-        return max(self._last.values(), default=self._start)
 
     def is_straggler(self, rendition: Rendition, raw: int, media_end: int) -> bool:
         """Whether a frame belongs to the time before the last jump, and came late."""

@@ -5,7 +5,7 @@ One `Pipeline` lives as long as its broadcast does in this process, over any num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -162,7 +162,7 @@ class Pipeline:
         self._refused = True
         self._listener.media_refused(reason, message)
 
-    def _take(self, outputs: list[Output]) -> None:
+    def _take(self, outputs: Sequence[Output]) -> None:
         if not self._started and (outputs or self._packager.started):
             self._started = True
             self._listener.media_started()
