@@ -121,6 +121,8 @@ class ReplyResponse(web.StreamResponse):
                     await request.writer.drain()
                     return
                 async for chunk in body.chunks():
+                    if transport.is_closing():  # `drain` does not say so, and the rest would be read for nobody
+                        raise ConnectionResetError("the viewer has gone")
                     self._sent += len(chunk)
                     if self._sent > reply.length:
                         break
