@@ -22,7 +22,7 @@ from playback_stream import Channel
 from prometheus_client import CollectorRegistry
 
 from onair_media.hls import Entry, GrowingPlaylist, Playlist
-from onair_media.playback import Media, Playable, PlaybackMetrics, PlaybackServer, add_routes
+from onair_media.playback import Media, Playable, PlaybackMetrics, PlaybackServer, add_routes, request_logger
 from onair_media.store import StoreError
 
 
@@ -96,7 +96,7 @@ async def serve(channels: Channels, way: str, metrics: PlaybackMetrics | None = 
     metrics = metrics or PlaybackMetrics()
     app = web.Application()
     add_routes(app, channels, metrics)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, logger=request_logger(), shutdown_timeout=0)
     await runner.setup()
     server = PlaybackServer(runner, channels.at_hand, metrics)
     if way == "express":
@@ -415,6 +415,20 @@ async def test_garbage_is_refused(channel: Channel, client: Client, garbage: byt
     channel.start()
     answer = await raw(client, garbage)
     assert b" 400 " in answer.split(b"\r\n")[0]
+
+
+async def test_garbage_is_not_worth_a_line_but_a_defect_is(
+    channel: Channel, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw(client, b"\x16\x03\x01\x02\x00\r\n\r\n")
+    assert caplog.records == []
+
+    def defect(_: str) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(channel.playable, "media", defect)
+    assert (await client.get("/keynote-2026/a/1/video/0.m4s", headers={"Range": "bytes=0-1"})).status == 500
+    assert "a defect" in caplog.text
 
 
 async def test_a_rendition_that_is_not_there_is_404_while_others_play(channel: Channel, client: Client) -> None:

@@ -9,6 +9,7 @@ from onair_media.playback.limits import Limits, limits_of_process
 from onair_media.playback.live import LivePlayable
 from onair_media.playback.metrics import PlaybackMetrics
 from onair_media.playback.playable import Directory, Media, MediaSource, Playable
+from onair_media.playback.reports import request_logger
 from onair_media.playback.routes import add_routes
 from onair_media.playback.server import PlaybackServer
 
@@ -23,4 +24,5 @@ __all__ = [
     "PlaybackServer",
     "add_routes",
     "limits_of_process",
+    "request_logger",
 ]

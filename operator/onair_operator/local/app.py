@@ -26,7 +26,7 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.tls import TlsFiles, self_signed
-from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, limits_of_process
+from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, limits_of_process, request_logger
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, reachable
 from onair_operator.local.control import Control
@@ -99,7 +99,12 @@ async def _running(
     rtmp = RtmpServer(host, tls)
     metrics = PlaybackMetrics()
     collector = IngestCollector(host)
-    runner = web.AppRunner(_application(host, metrics), access_log=None, shutdown_timeout=HTTP_SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        _application(host, metrics),
+        access_log=None,
+        logger=request_logger(),
+        shutdown_timeout=HTTP_SHUTDOWN_SECONDS,
+    )
     await runner.setup()
     http = PlaybackServer(runner, host.directory.at_hand, metrics, limits_of_process())
     deliverer = Deliverer(
