@@ -17,6 +17,7 @@ from onair_media.hls import Playlist
 from onair_media.playback import Limits, Media, Playable, PlaybackMetrics, PlaybackServer, add_routes, limits_of_process
 from onair_media.playback import express as express_module
 from onair_media.playback import response as response_module
+from onair_media.playback import server as server_module
 
 LARGE = 24 * 1024 * 1024
 """More than the kernel takes off a server's hands when nobody reads."""
@@ -288,6 +289,16 @@ async def test_who_says_no_more_is_cut(quick: Site, sent: bytes) -> None:
     viewer.writer.write(sent)
     await viewer.closed()
     await quick.until(lambda: quick.server.connections == 0)
+
+
+async def test_nobody_is_overlooked_in_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked at a few at a time."""
+    monkeypatch.setattr(server_module, "SWEEP_BATCH", 3)
+    async with Site(QUICK) as site:
+        crowd = [await site.viewer() for _ in range(20)]
+        for viewer in crowd:
+            assert await viewer.closed() == b""
+        await site.until(lambda: site.server.connections == 0)
 
 
 @pytest.mark.parametrize("playback_id", ["in-memory", "in-a-store"])

@@ -16,6 +16,11 @@ from onair_media.playback.playable import Playable
 
 log = structlog.get_logger(__name__)
 
+SWEEP_BATCH = 2_000
+"""Connections that are looked at in one go: two milliseconds."""
+
+SWEEP_PAUSE_SECONDS = 0.02
+
 
 class PlaybackServer:
     """`runner` (set up by the caller) serves what does not go the short way (`express`).
@@ -37,6 +42,7 @@ class PlaybackServer:
         self._crowd = Crowd(self.limits)
         self._turned_away = 0
         self._connections: set[Connection] = set()
+        self._to_visit: list[Connection] = []
         self._listening: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -86,10 +92,14 @@ class PlaybackServer:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(self.limits.sweep_seconds, self._sweep)
         now = loop.time()
-        for connection in list(self._connections):
+        if not self._to_visit:
+            self._to_visit = list(self._connections)
+        for connection in self._to_visit[-SWEEP_BATCH:]:
             connection.abort_if_overdue(now)
-        if self._turned_away:
+        del self._to_visit[-SWEEP_BATCH:]
+        pause = SWEEP_PAUSE_SECONDS if self._to_visit else self.limits.sweep_seconds
+        self._sweeper = loop.call_later(pause, self._sweep)
+        if self._turned_away and not self._to_visit:
             log.warning("viewers turned away: too many connections", times=self._turned_away)
             self._turned_away = 0
