@@ -177,6 +177,9 @@ def serve() -> None:
         async def lookup(self, playback_id: str) -> LivePlayable | None:
             return self.at_hand(playback_id)
 
+        def title(self, playback_id: str) -> str | None:
+            return "bench" if playback_id == PLAYBACK_ID else None
+
     async def run() -> None:
         app = web.Application()
         metrics = PlaybackMetrics()

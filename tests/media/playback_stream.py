@@ -160,6 +160,9 @@ class Channel:
     async def lookup(self, playback_id: str) -> LivePlayable | None:
         return self.playable if playback_id == "keynote-2026" else None
 
+    def title(self, playback_id: str) -> str | None:
+        return self.playable.title if playback_id == "keynote-2026" else None
+
     def begin(self) -> None:
         self._epoch += 1
         self._next = 0
@@ -216,6 +219,9 @@ class Recording:
 
     async def lookup(self, playback_id: str) -> Recording | None:
         return self if playback_id == "keynote-2026" else None
+
+    def title(self, playback_id: str) -> str | None:
+        return "" if playback_id == "keynote-2026" else None
 
     def end(self) -> None:
         for playlist in self._playlists.values():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,17 +17,19 @@ import av
 import m3u8
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from playback_stream import Channel
 from prometheus_client import CollectorRegistry
 
 from onair_media.hls import Entry, GrowingPlaylist, Playlist
-from onair_media.playback import Media, Playable, PlaybackMetrics, PlaybackServer, add_routes
+from onair_media.playback import Media, Playable, PlaybackMetrics, PlaybackServer, add_routes, request_logger
+from onair_media.store import StoreError
 
 
 class Recording:
     """A recording whose segments come from elsewhere."""
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: str = "") -> None:
         self._playlist = GrowingPlaylist(2)
         self._playlist.append(Entry("a/1/video/0.m4s", "a/1/video/init-0.mp4", 2, 1_790_000_000))
         self._fails = fails
@@ -40,17 +44,29 @@ class Recording:
         return Media(200_000, self) if path == "a/1/video/0.m4s" else None
 
     async def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        if self._fails == "at once":
+            raise StoreError("the disk is gone")
         for at in range(start, stop, 65536):
             await asyncio.sleep(0)
             yield bytes(min(65536, stop - at))
-            if self._fails:
+            if self._fails == "later":
                 raise OSError("the disk is gone")
+            if self._fails == "ends early":
+                return
+        if self._fails == "goes on":
+            yield bytes(1000)
 
 
 class Channels:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.recordings = {"recording-1": Recording(), "recording-2": Recording(fails=True)}
+        self.recordings = {
+            "recording-1": Recording(),
+            "recording-2": Recording(fails="later"),
+            "recording-3": Recording(fails="at once"),
+            "recording-4": Recording(fails="ends early"),
+            "recording-5": Recording(fails="goes on"),
+        }
 
     def at_hand(self, playback_id: str) -> Playable | None:
         if playback_id == "keynote-2026":
@@ -58,7 +74,12 @@ class Channels:
         return self.recordings.get(playback_id)
 
     async def lookup(self, playback_id: str) -> Playable | None:
+        if playback_id == "recording-0":
+            raise StoreError("the disk is gone")
         return self.at_hand(playback_id)
+
+    def title(self, playback_id: str) -> str | None:
+        return "" if self.at_hand(playback_id) is not None or playback_id == "recording-0" else None
 
 
 class Client:
@@ -75,7 +96,7 @@ async def serve(channels: Channels, way: str, metrics: PlaybackMetrics | None = 
     metrics = metrics or PlaybackMetrics()
     app = web.Application()
     add_routes(app, channels, metrics)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, logger=request_logger(), shutdown_timeout=0)
     await runner.setup()
     server = PlaybackServer(runner, channels.at_hand, metrics)
     if way == "express":
@@ -266,12 +287,40 @@ async def test_a_store_that_fails_ends_the_connection_not_the_body(client: Clien
     assert (await client.get("/healthz")).status == 200
 
 
+async def test_a_store_that_fails_before_anything_was_sent_is_503(client: Client) -> None:
+    for path in (
+        "/recording-0.m3u8",
+        "/recording-0/video.m3u8",
+        "/recording-0/a/1/video/0.m4s",
+        "/recording-3/a/1/video/0.m4s",
+    ):
+        response = await client.get(path)
+        assert response.status == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert (await response.json())["error"]["type"] == "unavailable"
+
+
+@pytest.mark.parametrize("recording", ["recording-2", "recording-4", "recording-5"])
+async def test_a_body_of_another_length_never_runs_into_the_next_answer(client: Client, recording: str) -> None:
+    segment = f"GET /{recording}/a/1/video/0.m4s HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    answer = await raw(client, segment + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"\r\nContent-Length: 200000" in head
+    assert len(body) <= 200_000
+    assert b"HTTP/1.1" not in body
+
+
 async def raw(client: Client, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(request)
-    answer = await reader.read()
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await asyncio.wait_for(reader.read(65536), 30):
+            answer += piece
     writer.close()
-    await writer.wait_closed()
+    with contextlib.suppress(ConnectionResetError):
+        await writer.wait_closed()
     return answer
 
 
@@ -351,13 +400,45 @@ async def test_a_request_in_pieces_is_answered(channel: Channel, client: Client)
     writer.close()
 
 
-async def test_garbage_is_refused(client: Client) -> None:
-    for garbage in (
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
-        b"GET /keynote-2026.m3u8 HTTP/1.1\r\n\x00\r\n\r\n",
-    ):
-        answer = await raw(client, garbage + b"\r\n\r\n")
-        assert b" 400 " in answer.split(b"\r\n")[0]
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nHost: a\r\n\x00\r\n\r\n",
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nHost: a\r\nX: a\rContent-Length: 40\r\n\r\n",
+        b"GET /keynote-2026.m3u8 HTTP/1.1\r\nHost: a\r\n\nGET /secret HTTP/1.1\r\nHost: b\r\n\r\n",
+    ],
+)
+async def test_garbage_is_refused(channel: Channel, client: Client, garbage: bytes) -> None:
+    """The stream is playable, so whoever overlooks the garbage would say 200."""
+    channel.start()
+    answer = await raw(client, garbage)
+    assert b" 400 " in answer.split(b"\r\n")[0]
+
+
+async def test_garbage_is_not_worth_a_line_but_a_defect_is(
+    channel: Channel, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw(client, b"\x16\x03\x01\x02\x00\r\n\r\n")
+    assert caplog.records == []
+
+    def defect(_: str) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(channel.playable, "media", defect)
+    assert (await client.get("/keynote-2026/a/1/video/0.m4s", headers={"Range": "bytes=0-1"})).status == 500
+    assert "a defect" in caplog.text
+
+
+async def test_a_rendition_that_is_not_there_is_404_while_others_play(channel: Channel, client: Client) -> None:
+    """412 would have a player ask for it for ever."""
+    assert (await client.get("/keynote-2026/subtitles.m3u8")).status == 412
+    channel.start()
+    assert (await client.get("/keynote-2026/video.m3u8")).status == 200
+    for name in ("subtitles", "audio-1"):
+        response = await client.get(f"/keynote-2026/{name}.m3u8")
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (404, "*")
 
 
 async def test_a_connection_goes_on_after_the_short_way_was_left(channel: Channel) -> None:
@@ -428,3 +509,38 @@ async def test_the_watch_page_trusts_nobody_else_and_its_files_may_be_kept(clien
     assert (await client.get("/watch/assets/..%2f..%2fvendor.py")).status == 404
     assert (await client.get("/watch/unknown-id-1")).status == 404
     assert (await client.get("/watch/short")).status == 400
+
+
+async def test_the_page_at_the_root_says_what_this_is_and_names_no_stream(channel: Channel, client: Client) -> None:
+    channel.start()
+    page = await client.get("/")
+    text = await page.text()
+    assert (page.status, page.content_type) == (200, "text/html")
+    assert "OnAir" in text
+    assert "keynote-2026" not in text
+    assert "recording-1" not in text
+    assert "/metrics" not in text, "it is not served here"
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy + text
+    links = re.findall(r'(?:href|src)="([^"]+)"', text)
+    assert "/healthz" in links
+    for link in links:
+        assert (await client.get(link)).status == 200
+
+
+async def test_the_page_at_the_root_links_to_metrics_where_there_are_some(channel: Channel) -> None:
+    app = web.Application()
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app.router.add_get("/metrics", metrics)
+    add_routes(app, Channels(channel))
+    async with TestClient(TestServer(app)) as client:
+        assert 'href="/metrics"' in await (await client.get("/")).text()
+
+
+async def test_the_watch_page_opens_no_recording(client: Client) -> None:
+    """`lookup` of this one fails: all that is needed is its title."""
+    assert (await client.get("/watch/recording-0")).status == 200

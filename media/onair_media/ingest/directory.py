@@ -25,14 +25,14 @@ class PlaybackDirectory:
         self._assets: dict[str, _AssetEntry] = {}
 
     async def lookup(self, playback_id: str) -> Playable | None:
+        """Raises `StoreError`."""
         live = self._live.get(playback_id)
         if live is not None:
             return live
         entry = self._assets.get(playback_id)
         if entry is None:
             return None
-        view = self._library.get(entry.asset_id) or await self._library.open(entry.asset_id, entry.store)
-        return _Preparing(entry.title) if view is None else view
+        return await self._library.open(entry.asset_id, entry.store) or _Preparing()
 
     def at_hand(self, playback_id: str) -> Playable | None:
         """As `lookup`, without waiting: what is live, and recordings that are open already."""
@@ -41,6 +41,14 @@ class PlaybackDirectory:
             return live
         entry = self._assets.get(playback_id)
         return None if entry is None else self._library.get(entry.asset_id)
+
+    def title(self, playback_id: str) -> str | None:
+        """None: no such playback ID. Opens no recording."""
+        live = self._live.get(playback_id)
+        if live is not None:
+            return live.title
+        entry = self._assets.get(playback_id)
+        return None if entry is None else entry.title
 
     def set_live(self, playable: LivePlayable, playback_ids: set[str]) -> None:
         """These IDs, and no others, play this channel."""
@@ -61,9 +69,6 @@ class PlaybackDirectory:
 
 class _Preparing:
     """A recording of which nothing is in the store yet: not playable now."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
 
     def multivariant(self, playback_id: str) -> None:
         return None

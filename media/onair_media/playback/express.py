@@ -2,45 +2,29 @@
 
 aiohttp spends several times longer on a request than the answer takes: parser, request, task, router. So each
 connection begins here, where one complete, ordinary request is recognised by its bytes and answered on the spot.
-Whatever is not such a request (a page, a range, a recording, an error, anything odd) makes the connection aiohttp's
-from that request on. Nothing is decided differently here: the replies are those of `handlers`.
+Whatever is not such a request (a page, a range, a recording, an error, anything odd) goes to aiohttp, and so does all
+that follows on that connection. Nothing is decided differently here: the replies are those of `handlers`.
+
+The connection stays this one's in either case, for aiohttp does not mind a viewer that sends or reads too slowly.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
-from collections.abc import Callable
-from typing import Protocol, cast, runtime_checkable
-
-from aiohttp import web
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from onair_media.playback import replies
-from onair_media.playback.metrics import PlaybackMetrics
-from onair_media.playback.playable import Media, Playable
-from onair_media.playback.replies import Reply, media_reply, playlist_reply
+from onair_media.playback.handlers import playlist_or_refusal
+from onair_media.playback.head import END, Ordinary, Unended, may_become_a_head, read_head
+from onair_media.playback.limits import answer_seconds, neighbourhood
+from onair_media.playback.playable import Media
+from onair_media.playback.replies import Reply, media_reply
 from onair_media.playback.response import date_field
 
-IDLE_SECONDS = 75.0
-"""As long as aiohttp keeps an idle connection. Also what a viewer has to take a segment: the slowest is cut."""
+if TYPE_CHECKING:
+    from onair_media.playback.server import PlaybackServer
 
-_SWEEP_SECONDS = 15.0
 _JOIN_BELOW = 64 * 1024
-
-_ordinary = re.compile(
-    rb"GET /([A-Za-z0-9_-]{8,128})"
-    rb"(?:\.m3u8|/(video|audio)\.m3u8|/([a-z0-9.-]+/[0-9]+/(?:video|audio)/[a-z0-9.-]+)) HTTP/1\.1\r\n"
-)
-# By name only, whatever stands between the name and the value, after CRLF or a bare LF: when in doubt it is aiohttp's.
-_unusual = re.compile(
-    rb"\n(?:range|if-range|content-length|transfer-encoding|expect|upgrade|te|trailer|[ \t]"
-    rb"|connection(?!: keep-alive\r\n))",
-    re.IGNORECASE,
-)
-_accept_encoding = re.compile(rb"\naccept-encoding:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
-_if_none_match = re.compile(rb"\nif-none-match:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
-_host = re.compile(rb"\nhost:", re.IGNORECASE)
 
 
 @runtime_checkable
@@ -50,146 +34,172 @@ class InMemory(Protocol):
     def media_now(self, path: str) -> Media | None: ...
 
 
-class PlaybackServer:
-    """Listens for viewers. `runner` (set up by the caller) serves what does not go the short way.
-
-    `at_hand` finds a playable without waiting; None leaves the request to the runner.
-    """
-
-    def __init__(
-        self, runner: web.AppRunner, at_hand: Callable[[str], Playable | None], metrics: PlaybackMetrics
-    ) -> None:
-        self._runner = runner
-        self.at_hand = at_hand
-        self.metrics = metrics
-        self._connections: set[Connection] = set()
-        self._listening: list[asyncio.Server] = []
-        self._sweeper: asyncio.TimerHandle | None = None
-
-    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
-        """Listen there as well; returns the port (for `port` 0 a free one). Raises OSError."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=1024)
-        self._listening.append(server)
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        return int(server.sockets[0].getsockname()[1])
-
-    async def close(self) -> None:
-        """Stop listening and close what goes the short way; the runner's connections are the runner's."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        for server in self._listening:
-            server.close()
-        self._listening.clear()
-        for connection in list(self._connections):
-            connection.close()
-
-    def opened(self, connection: Connection) -> None:
-        self._connections.add(connection)
-
-    def closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-
-    def hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Let aiohttp serve this connection from here on."""
-        server = self._runner.server
-        if server is None:
-            transport.close()
-            return
-        protocol = server()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        protocol.data_received(data)
-
-    def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        oldest = loop.time() - IDLE_SECONDS
-        for connection in [found for found in self._connections if found.active_at < oldest]:
-            connection.abort()
-
-
 class Connection(asyncio.Protocol):
-    """One viewer's connection, until it asks for something else. `active_at`: loop time of its last request."""
+    """One viewer's connection. `address` is what it counts as."""
 
     def __init__(self, server: PlaybackServer) -> None:
+        self.address = ""
         self._server = server
-        self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
-        self.active_at = self._loop.time()
+        self._transport: asyncio.Transport | None = None
+        self._admitted = False
+        self._aiohttp: asyncio.Protocol | None = None
+        self._begun = b""
+        self._unended = Unended()
+        self._begun_at: float | None = None
+        self._moved_at = self._loop.time()
+        self._unsent = 0
+        self._answer_by = float("inf")
+
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._server.opened(self)
+        peer = transport.get_extra_info("peername")
+        self.address = neighbourhood(peer[0]) if peer else ""
+        self._admitted = self._server.opened(self)
+        if not self._admitted:
+            self._refuse(replies.NO_ROOM)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._server.closed(self)
+        if self._admitted:
+            self._server.closed(self)
+        if self._aiohttp is not None:
+            self._aiohttp.connection_lost(exc)
+
+    def eof_received(self) -> bool | None:
+        return None if self._aiohttp is None else self._aiohttp.eof_received()
 
     def pause_writing(self) -> None:
         """A viewer that does not read is not read from either."""
-        if self._transport is not None:
+        if self._aiohttp is not None:
+            self._aiohttp.pause_writing()
+        elif self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._transport is not None:
+        if self._aiohttp is not None:
+            self._aiohttp.resume_writing()
+        elif self._transport is not None:
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
-        reply = self._reply(data)
+        self._moved_at = self._loop.time()
+        if self._aiohttp is not None:
+            self._pass_on(self._aiohttp, data)
+            return
+        if self._begun:
+            data = self._begun + data
+        end = data.find(END)
+        if (end if end >= 0 else len(data)) > self._server.limits.head_bytes:
+            self._refuse(replies.HEAD_TOO_LARGE)
+            return
+        if end < 0 and may_become_a_head(data):
+            self._begun = data
+            if self._begun_at is None:
+                self._begun_at = self._moved_at
+            return
+        self._begun, self._begun_at = b"", None
+        request = read_head(data)
+        reply = None if request is None else self._reply(request)
         if reply is None:
-            self._transport = None
-            self._server.closed(self)
-            self._server.hand_over(transport, data)
-            return
-        self.active_at = self._loop.time()
-        head = f"{reply.head}{date_field()}\r\n".encode("latin-1")
+            self._hand_over(transport, data)
+        else:
+            self._answer(transport, reply)
+
+    # For the server
+
+    def close(self) -> None:
+        """No more requests; what aiohttp serves is closed by aiohttp."""
+        if self._transport is not None and self._aiohttp is None:
+            self._transport.close()
+
+    def abort_if_overdue(self, now: float) -> bool:
+        """Ends a connection that has used up its time: idle, with a head that does not end, or not reading."""
+        transport, limits = self._transport, self._server.limits
+        if transport is None:
+            return False
+        unsent = transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._moved_at = now
+        begun_at = self._begun_at
+        overdue = (
+            now - self._moved_at > limits.idle_seconds
+            or (begun_at is not None and now - begun_at > limits.head_seconds)
+            or now > self._answer_by
+        )
+        if overdue:
+            transport.abort()
+        return overdue
+
+    # Inside
+
+    def _reply(self, request: Ordinary) -> Reply | None:
+        """None: it cannot be answered without waiting."""
+        server = self._server
+        playable = server.at_hand(request.playback_id)
+        if playable is None:
+            return None
+        if request.path is not None:
+            media = playable.media_now(request.path) if isinstance(playable, InMemory) else None
+            if media is None:
+                return None
+            kind, reply = "segment", media_reply(media, request.path, if_none_match=request.if_none_match)
+        else:
+            kind = "multivariant" if request.rendition is None else "media"
+            reply = playlist_or_refusal(
+                playable,
+                request.playback_id,
+                request.rendition,
+                accept_encoding=request.accept_encoding,
+                if_none_match=request.if_none_match,
+            )
+        server.metrics.count(kind, reply.status, reply.length)
+        return reply
+
+    def _answer(self, transport: asyncio.Transport, reply: Reply, connection: str = "") -> None:
+        head = f"{reply.head}{date_field()}{connection}\r\n".encode("latin-1")
         if reply.length < _JOIN_BELOW:
             transport.write(head + reply.body)
         else:
             transport.write(head)
             transport.write(reply.body)
+        self._answer_by = self._moved_at + answer_seconds(reply.length)
 
-    def close(self) -> None:
+    def _refuse(self, reply: Reply) -> None:
         if self._transport is not None:
+            self._server.metrics.count("connection", reply.status, reply.length)
+            self._answer(self._transport, reply, "Connection: close\r\n")
             self._transport.close()
 
-    def abort(self) -> None:
+    def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
+        """From here on aiohttp reads."""
+        protocol = self._server.aiohttp()
+        if protocol is None:
+            transport.close()
+            return
+        self._aiohttp = protocol
+        self._answer_by = float("inf")  # `response` knows how long its answers may take
+        protocol.connection_made(transport)
+        self._pass_on(protocol, data)
+
+    def _pass_on(self, protocol: asyncio.Protocol, data: bytes) -> None:
+        """Heads must end in time and within their size here as well. A body counts as one: nobody uploads here."""
+        ended = self._unended.feed(data)
+        if not self._unended.count:
+            self._begun_at = None
+        elif ended or self._begun_at is None:
+            self._begun_at = self._moved_at
+        if self._unended.count > self._server.limits.head_bytes:
+            self._abort()
+        else:
+            protocol.data_received(data)
+
+    def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-    def _reply(self, data: bytes) -> Reply | None:
-        """The reply to exactly one complete ordinary request, or None."""
-        found = _ordinary.match(data)
-        if found is None or data.find(b"\r\n\r\n") != len(data) - 4 or _unusual.search(data) or not _host.search(data):
-            return None
-        playback_id, rendition, path = found.groups()
-        server = self._server
-        playable = server.at_hand(playback_id.decode())
-        if playable is None:
-            return None
-        match = _if_none_match.search(data)
-        if_none_match = match[1].decode("latin-1") if match is not None else ""
-        if path is not None:
-            media = playable.media_now(path.decode()) if isinstance(playable, InMemory) else None
-            if media is None:
-                return None
-            reply = media_reply(media, path.decode(), if_none_match=if_none_match)
-            server.metrics.count("segment", reply.status, reply.length)
-            return reply
-        if rendition is not None:
-            kind, playlist = "media", playable.media_playlist(rendition.decode())
-        else:
-            kind, playlist = "multivariant", playable.multivariant(playback_id.decode())
-        if playlist is None:
-            reply = replies.NOT_PLAYABLE
-        else:
-            match = _accept_encoding.search(data)
-            accepted = match[1].decode("latin-1") if match is not None else ""
-            reply = playlist_reply(playlist, accept_encoding=accepted, if_none_match=if_none_match)
-        server.metrics.count(kind, reply.status, reply.length)
-        return reply

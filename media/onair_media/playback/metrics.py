@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 class PlaybackMetrics(Collector):
     """Requests by kind (`multivariant`, `media`, `segment`, `page`) and status, and bytes of bodies by kind.
 
+    The kind `connection` is for those that were refused before there was a request.
+
     No playback ID is a label: their number has no bound. Counted in plain integers on the event loop, because
     a Counter's lock would be a tenth of what a playlist costs.
     """

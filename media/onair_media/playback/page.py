@@ -1,4 +1,4 @@
-"""`/watch/{playback id}`: the player page and its files."""
+"""The pages: `/watch/{playback id}` with its files, and `/`, which says what this is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from aiohttp import web
 
 from onair_core.playback.paths import is_playback_id
 from onair_media.playback.metrics import PlaybackMetrics
-from onair_media.playback.playable import Directory, Titled
+from onair_media.playback.playable import Directory
 from onair_media.playback.requests import accepts_gzip, none_match
-from onair_media.player.assets import CONTENT_SECURITY_POLICY, PlayerAssets
+from onair_media.player.assets import CONTENT_SECURITY_POLICY, INDEX_SECURITY_POLICY, PlayerAssets
 
 _COMMON = {
     "X-Content-Type-Options": "nosniff",
@@ -32,21 +32,14 @@ class PageHandlers:
         playback_id = request.match_info["playback_id"]
         if not is_playback_id(playback_id):
             return self._count(web.Response(status=400, text="That is not a playback ID.\n"))
-        playable = await self._directory.lookup(playback_id)
-        title = playable.title if isinstance(playable, Titled) else ""
-        response = web.Response(
-            status=200 if playable is not None else 404,
-            body=self._assets.page(playback_id, title),
-            content_type="text/html",
-            charset="utf-8",
-            headers={
-                **_COMMON,
-                "Cache-Control": "no-cache",
-                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            },
-        )
-        response.enable_compression()
-        return self._count(response)
+        title = self._directory.title(playback_id)
+        body = self._assets.page(playback_id, title or "")
+        return self._html(200 if title is not None else 404, body, CONTENT_SECURITY_POLICY)
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """Names no stream: who is not told a playback ID must not learn of it."""
+        metrics = any(resource.canonical == "/metrics" for resource in request.app.router.resources())
+        return self._html(200, self._assets.index(metrics=metrics), INDEX_SECURITY_POLICY)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """`/watch/assets/{version}/{name}` for good, `/watch/assets/{name}` for a minute."""
@@ -69,6 +62,17 @@ class PageHandlers:
             headers["Content-Encoding"] = "gzip"
             body = asset.gzipped
         return self._count(web.Response(body=body, headers=headers))
+
+    def _html(self, status: int, body: bytes, policy: str) -> web.Response:
+        response = web.Response(
+            status=status,
+            body=body,
+            content_type="text/html",
+            charset="utf-8",
+            headers={**_COMMON, "Cache-Control": "no-cache", "Content-Security-Policy": policy},
+        )
+        response.enable_compression()
+        return self._count(response)
 
     def _count(self, response: web.Response) -> web.Response:
         self._metrics.count("page", response.status, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from onair_media.hls import Playlist
 
@@ -13,7 +13,10 @@ class MediaSource(Protocol):
     """Media that is not in memory."""
 
     def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to, not including, `stop`; an error on the way ends the connection."""
+        """The bytes from `start` up to, not including, `stop`.
+
+        `StoreError` from the first chunk is 503; any error later, or too few bytes, ends the connection.
+        """
         ...
 
 
@@ -37,7 +40,7 @@ class Playable(Protocol):
         ...
 
     def media_playlist(self, rendition: str) -> Playlist | None:
-        """`rendition` is `video` or `audio`; None: not playable now, or it has none (412)."""
+        """None: not playable now (412), or it has no such rendition (404 if there is a multivariant playlist)."""
         ...
 
     async def media(self, path: str) -> Media | None:
@@ -45,17 +48,13 @@ class Playable(Protocol):
         ...
 
 
-@runtime_checkable
-class Titled(Protocol):
-    """A playable that has a title for the player page."""
-
-    @property
-    def title(self) -> str: ...
-
-
 class Directory(Protocol):
     """Everything that can be played here."""
 
     async def lookup(self, playback_id: str) -> Playable | None:
-        """None: no such playback ID (404)."""
+        """None: no such playback ID (404). Raises `StoreError` when it cannot be said what there is (503)."""
+        ...
+
+    def title(self, playback_id: str) -> str | None:
+        """What the player page calls it, maybe nothing; None: no such playback ID. Reads no recording."""
         ...

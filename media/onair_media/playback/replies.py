@@ -42,7 +42,14 @@ _REASONS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for sta
 _MAY_BE_CACHED = {404: "public, max-age=1", 412: "public, max-age=1"}
 """A second is enough for a cache to keep a crowd of waiting viewers off the origin, and goes unnoticed."""
 
-_ERROR_TYPES = {400: "invalid_parameters", 403: "forbidden", 404: "not_found", 412: "not_playable"}
+_ERROR_TYPES = {
+    400: "invalid_parameters",
+    403: "forbidden",
+    404: "not_found",
+    412: "not_playable",
+    431: "head_too_large",
+    503: "unavailable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ def media_reply(
     Its address never means anything else, so the path is the ETag and caches may keep it as long as they like.
     """
     etag = f'"{path}"'
-    kind = "audio/mp4" if "/audio/" in path else "video/mp4"
+    kind = "audio/mp4" if "/audio" in path else "video/mp4"
     fields = f"ETag: {etag}\r\nContent-Type: {kind}\r\n{_SEGMENT_COMMON}"
     if if_none_match and none_match(if_none_match, etag):
         return Reply(304, f"{_REASONS[304]}{fields}")
@@ -134,7 +141,11 @@ NOT_PLAYABLE = error_reply(
 )
 UNKNOWN_ID = error_reply(404, "There is no such playback ID.")
 MALFORMED_ID = error_reply(400, "That is not a playback ID.")
+NO_SUCH_RENDITION = error_reply(404, "The stream has no such rendition.")
 NO_SUCH_MEDIA = error_reply(404, "There is no such segment, or not any more.")
+STORE_FAILS = error_reply(503, "The recording cannot be read now.", retry_after=IDLE_RETRY_SECONDS)
+NO_ROOM = error_reply(503, "There are too many connections.", retry_after=IDLE_RETRY_SECONDS)
+HEAD_TOO_LARGE = error_reply(431, "The request has too many bytes before its end.")
 
 PREFLIGHT = Reply(
     204,

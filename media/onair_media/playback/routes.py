@@ -12,10 +12,11 @@ from onair_media.player import assets
 
 
 def add_routes(app: web.Application, directory: Directory, metrics: PlaybackMetrics | None = None) -> None:
-    """Serve everything in `directory` from `app`: playlists, segments, the watch page and `/healthz`."""
+    """Serve everything in `directory` from `app`: playlists, segments, the watch page, `/` and `/healthz`."""
     metrics = metrics or PlaybackMetrics()
     playback = PlaybackHandlers(directory, metrics)
     page = PageHandlers(directory, assets.load(), metrics)
+    app.router.add_get("/", page.index)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/watch/assets/{path:.+}", page.asset)
     app.router.add_get("/watch/{playback_id}", page.page)

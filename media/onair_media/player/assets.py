@@ -18,7 +18,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-_OWN = ("player.css", "player.js", "offer.js", "engine.js", "controls.js", "icon.svg")
+_OWN = ("player.css", "index.css", "player.js", "offer.js", "engine.js", "controls.js", "icon.svg")
 _HLS = "hls.min.js"
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -35,6 +35,17 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 """Nothing from other hosts, nothing inline. Framing is allowed: a player page is there to be embedded."""
+
+INDEX_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class PlayerAssets:
     files: dict[str, Asset]
     version: str
     template: Template
+    index_template: Template
 
     @property
     def has_hls_js(self) -> bool:
@@ -70,6 +82,11 @@ class PlayerAssets:
             hls_script=script,
         ).encode()
 
+    def index(self, *, metrics: bool) -> bytes:
+        """The page at `/`, UTF-8. `metrics`: there is something to link to."""
+        link = '<li><a href="/metrics">/metrics</a> for Prometheus</li>' if metrics else ""
+        return self.index_template.substitute(assets=f"/watch/assets/{self.version}", metrics=link).encode()
+
 
 @cache
 def load() -> PlayerAssets:
@@ -83,7 +100,8 @@ def load() -> PlayerAssets:
     together = sha256(page.encode())
     for name in sorted(files):
         together.update(name.encode() + files[name].data)
-    return PlayerAssets(files, "v" + together.hexdigest()[:12], Template(page))
+    index = (_FOLDER / "index.html").read_text(encoding="utf-8")
+    return PlayerAssets(files, "v" + together.hexdigest()[:12], Template(page), Template(index))
 
 
 def _asset(path: Path) -> Asset:

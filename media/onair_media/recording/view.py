@@ -1,4 +1,4 @@
-"""A recording as something to play: from the first segment on while it grows, and as VOD when it has ended."""
+"""A recording that is being made as something to play: from the first segment on, while it grows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from onair_media.hls import Playlist, multivariant_playlist
 from onair_media.playback import Media
 from onair_media.recording.model import Recording
-from onair_media.store import ObjectStore
+from onair_media.store import ObjectStore, StoreError
 
-READ_SIZE = 1024 * 1024
+READ_SIZE = 256 * 1024
+"""What a viewer of a recording holds in memory, however slowly it reads."""
+
 VOD_MAX_AGE, EVENT_MAX_AGE = 3600, 2
 
 
 class RecordingView:
-    """Playlists from memory, media from the store and never from memory. `title` may be set at any time."""
+    """Playlists from memory, media from the store and never from memory."""
 
-    def __init__(self, recording: Recording, store: ObjectStore, title: str = "") -> None:
+    def __init__(self, recording: Recording, store: ObjectStore) -> None:
         self.recording = recording
-        self.title = title
         self._store = store
         self._multivariants: dict[str, tuple[int, bool, Playlist]] = {}
 
@@ -41,14 +42,21 @@ class RecordingView:
 
     async def media(self, path: str) -> Media | None:
         size = self.recording.sizes.get(path)
-        return None if size is None else Media(size, _StoredMedia(self._store, f"assets/{path}"))
+        return None if size is None else Media(size, StoredMedia(self._store, f"assets/{path}"))
 
 
 @dataclass(frozen=True, slots=True)
-class _StoredMedia:
+class StoredMedia:
+    """An object of a recording, read a piece at a time."""
+
     store: ObjectStore
     path: str
 
     async def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Raises `StoreError`, also when the object is shorter than that."""
         for at in range(start, stop, READ_SIZE):
-            yield await self.store.get_range(self.path, at, min(at + READ_SIZE, stop))
+            end = min(at + READ_SIZE, stop)
+            chunk = await self.store.get_range(self.path, at, end)
+            if len(chunk) != end - at:
+                raise StoreError(f"{self.path} ends at byte {at + len(chunk)}, before {end}")
+            yield chunk

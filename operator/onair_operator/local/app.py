@@ -26,7 +26,7 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.tls import TlsFiles, self_signed
-from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes
+from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, limits_of_process, request_logger
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, reachable
 from onair_operator.local.control import Control
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 WATCH_DEBOUNCE_MS = 200
 # The watching thread wakes up this often, also when nothing happens.
 WATCH_STEP_MS = 200
+# A viewer that reads slowly does not hold up a stop for longer.
+HTTP_SHUTDOWN_SECONDS = 3.0
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -97,9 +99,14 @@ async def _running(
     rtmp = RtmpServer(host, tls)
     metrics = PlaybackMetrics()
     collector = IngestCollector(host)
-    runner = web.AppRunner(_application(host, metrics), access_log=None)
+    runner = web.AppRunner(
+        _application(host, metrics),
+        access_log=None,
+        logger=request_logger(),
+        shutdown_timeout=HTTP_SHUTDOWN_SECONDS,
+    )
     await runner.setup()
-    http = PlaybackServer(runner, host.directory.at_hand, metrics)
+    http = PlaybackServer(runner, host.directory.at_hand, metrics, limits_of_process())
     deliverer = Deliverer(
         logs,
         policy=OutboundPolicy(allow_loopback=options.allow_loopback, allow_networks=options.allow_networks),

@@ -1,0 +1,87 @@
+"""How much of this process viewers may take: connections, bytes of a request's head, time."""
+
+from __future__ import annotations
+
+import resource
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+MAX_FILES = 65_536
+"""Beyond it connections are not what a process runs short of."""
+
+_VIEWERS_SHARE = 0.75
+"""Of the files a process may open. The rest is for publishers, recordings, journals and webhooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers are generous: a viewer has one to six connections, and an idle one costs a few kilobytes."""
+
+    connections: int = 12_288
+    per_address: int = 6_144
+    """Half of them: everybody may come through one proxy or NAT, and yet one address never locks out all others."""
+
+    head_bytes: int = 16_384
+    """Of one request's head; browsers send one to two thousand, more with the cookies of a large site."""
+
+    head_seconds: float = 10.0
+    """From the first byte of a head to its last. A head is one packet: who takes longer only holds the connection."""
+
+    idle_seconds: float = 75.0
+    """Without a byte in either direction: longer than any player waits between two requests."""
+
+    sweep_seconds: float = 5.0
+
+
+def limits_of_process() -> Limits:
+    """Raises the number of files the process may open as far as it may, and gives viewers their share of it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ceiling = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < ceiling:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
+        soft = ceiling
+    files = MAX_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_FILES)
+    connections = int(files * _VIEWERS_SHARE)
+    return Limits(connections=connections, per_address=connections // 2)
+
+
+def answer_seconds(length: int) -> float:
+    """How long a viewer may take to receive `length` bytes; half of what the poorest video needs (256 kbit/s)."""
+    return 75.0 + length / 32_768
+
+
+def neighbourhood(host: str) -> str:
+    """What counts as one address: an IPv4 address, or an IPv6 /64, which every customer has whole."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()
+
+
+class Crowd:
+    """Counts connections, in all and by `neighbourhood`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_address: Counter[str] = Counter()
+        self._total = 0
+
+    def enter(self, address: str) -> bool:
+        """Whether there is room for one more from there; if so it counts until it leaves."""
+        if self._total >= self._limits.connections or self._by_address[address] >= self._limits.per_address:
+            return False
+        self._total += 1
+        self._by_address[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self._total -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
