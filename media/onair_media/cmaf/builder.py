@@ -83,12 +83,16 @@ class SegmentBuilder:
         """Once and for all; `seconds`: an earlier epoch's."""
         if self._rule.target_duration is None:
             value = seconds or segmenter.target_duration(self._rule.segment_seconds, self._longest)
-            self._rule = replace(self._rule, target_duration=value)
+            self._set_rule(replace(self._rule, target_duration=value))
         return self._rule.target_duration or 0
 
     def set_steady(self) -> None:
         """Segments have their full length from now on."""
-        self._rule = replace(self._rule, steady=True)
+        self._set_rule(replace(self._rule, steady=True))
+
+    def _set_rule(self, rule: CutRule) -> None:
+        self._rule = rule
+        self._limit = self._silence = -math.inf
 
     @property
     def target_duration(self) -> int | None:
