@@ -137,3 +137,17 @@ def test_held_frames_are_looked_at_once() -> None:
         encoder.video(0, video(n, key=False))
     assert looked == 2001
     assert encoder.packager._held.size > 2001 * 128, "what a frame costs beside its bytes counts, too"
+
+
+def test_it_says_for_how_long_nothing_can_come_out() -> None:
+    """Whoever reads the publisher's socket may leave it alone that long (decision 002)."""
+    encoder = live()
+    for n in range(600):
+        at = 3000 + n * 1000 / 30
+        before, quiet = len(encoder.segments), encoder.packager.quiet_seconds
+        waited_until = at / 1000 - 1 / 30 + quiet
+        encoder.video(round(at), video(100 + n, key=n % 30 == 0))
+        encoder.audio(round(at), audio(1000 + n))
+        if len(encoder.segments) > before:
+            assert quiet <= 1 / 30 + 0.06, f"a segment ended at {at / 1000:.2f}, not expected before {waited_until:.2f}"
+    assert encoder.packager.quiet_seconds > 0.0

@@ -114,6 +114,15 @@ class SegmentBuilder:
 
     # Samples
 
+    @property
+    def quiet_seconds(self) -> float:
+        """Seconds of media that may come before a segment can end."""
+        track = self.tracks.get(self._leader)
+        if track is None or not track.samples.dts or self._boundary is not None:
+            return 0.0
+        ends = self._start + self._rule.earliest(began_independent=self._independent)
+        return max(0.0, ends - track.samples.dts[-1] / track.timescale)
+
     def add(
         self, track: Track, dts: int, cts: int, key: bool, data: bytes | memoryview
     ) -> Sequence[InitSegment | Segment]:

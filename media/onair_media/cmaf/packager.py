@@ -110,6 +110,11 @@ class Packager:
         return self._builder.media_end
 
     @property
+    def quiet_seconds(self) -> float:
+        """Seconds of media that may come before anything comes out."""
+        return 0.0 if self._waiting else self._builder.quiet_seconds
+
+    @property
     def renditions(self) -> tuple[Rendition, ...] | None:
         """The tracks of the broadcast; None until they are fixed."""
         return self._builder.renditions

@@ -52,12 +52,12 @@ class CutRule:
         """
         if size >= MAX_SEGMENT_BYTES or elapsed + frame > self.limit(gop):
             return True
-        if not independent:
-            return False
+        return independent and elapsed >= self.earliest(began_independent=began_independent)
+
+    def earliest(self, *, began_independent: bool) -> float:
+        """Seconds before which no segment ends, IDR or not, unless it is too large."""
         wanted = self.segment_seconds if self.steady else min(EARLY_SECONDS, self.segment_seconds)
-        if not began_independent:
-            wanted = min(wanted, REJOIN_SECONDS)
-        return elapsed >= wanted - TOLERANCE_SECONDS
+        return (wanted if began_independent else min(wanted, REJOIN_SECONDS)) - TOLERANCE_SECONDS
 
     def limit(self, gop: float | None) -> float:
         """Seconds after which a segment ends without an IDR: a long GOP is cut evenly, and the next IDR begins one."""

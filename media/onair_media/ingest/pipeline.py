@@ -148,6 +148,11 @@ class Pipeline:
         """Seconds of media in complete segments, over the whole broadcast."""
         return self._packager.media_end
 
+    @property
+    def quiet_seconds(self) -> float:
+        """Seconds of media that may come before any viewer could notice."""
+        return 0.0 if self._held is not None else self._packager.quiet_seconds
+
     def health(self) -> Figures:
         """Of the present connection, or the last one."""
         return self._health.figures(self._now())
