@@ -64,6 +64,11 @@ bench: $(VENV)/.installed-dev ## OnAir beside nginx-rtmp and pyrtmp; see bench/R
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
 
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-dev ## Fuzz what the internet can reach, FUZZ_SECONDS for each target (60)
+	$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 .PHONY: image
 image: ## The container image (Docker or Podman)
 	@tool=$$(command -v docker || command -v podman) || { echo "make image needs docker or podman"; exit 1; }; \

@@ -82,7 +82,7 @@ def test_commands_and_channel_layouts_are_of_no_interest() -> None:
 
 def test_an_empty_opus_start_is_a_configuration_an_empty_one_of_ac3_is_none() -> None:
     assert parse_audio(b"\x90Opus") == (AudioConfig("opus", b""),)
-    assert parse_audio(b"\x90ac-3") == ()
+    assert parse_audio(b"\x90ac-3") == parse_audio(b"\x90ac-3record") == ()
 
 
 # Modifiers

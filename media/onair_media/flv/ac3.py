@@ -37,7 +37,7 @@ def record_of(frame: memoryview) -> bytes:
 
 def parse_config(record: bytes) -> AudioInfo:
     """Reads what `record_of` made. Raises `MediaError`."""
-    if len(record) != 5:
+    if len(record) != 5 or any(value > most for value, most in zip(record, (1, 3, 3, 7, 1), strict=True)):
         raise MediaError(_BAD)
     enhanced, rate, blocks, mode, low_frequency = record
     sample_rate = _RATES[rate] if rate < 3 else 0

@@ -43,6 +43,8 @@ _TIMESTAMP_OFFSET_NANO = 0
 _ONE_TRACK, _MANY_TRACKS, _MANY_TRACKS_MANY_CODECS = 0, 1, 2
 _KEYFRAME, _COMMAND = 1, 5
 _WITH_COMPOSITION_TIME = ("avc", "hevc")
+# Their frames say everything; what stands in a sequence start is not looked at.
+_SELF_DESCRIBING = ("ac3", "eac3", "mp3")
 # An OBU that MP4 samples go without (AV1 in ISO BMFF, 2.4).
 _TEMPORAL_DELIMITER = b"\x12\0"
 
@@ -75,7 +77,7 @@ def parse_audio(payload: bytes) -> tuple[AudioUnit, ...]:
         if codec is None:
             raise UnsupportedCodecError("audio", _name(fourcc))
         if kind == _SEQUENCE_START:
-            if body or codec == "opus":  # AC-3, E-AC-3 and MP3 describe themselves in every frame
+            if codec not in _SELF_DESCRIBING:
                 units.append(AudioConfig(codec, bytes(body), track))
         elif kind == _CODED_FRAMES:
             if body:
