@@ -209,3 +209,15 @@ def test_several_sounds_without_a_picture() -> None:
 def test_bandwidth_is_of_the_picture_and_the_largest_sound() -> None:
     rates = {"video": Bandwidth(100, 90), "audio": Bandwidth(10, 9), "audio-1": Bandwidth(20, 8)}
     assert together(rates) == Bandwidth(120, 99)
+
+
+def test_a_picture_whose_nal_units_do_not_fit_is_dropped_and_the_next_one_is_not() -> None:
+    """DJI drones and LYNX encoders send such now and then."""
+    encoder = Encoder()
+    encoder.connect(sound=False)
+    for n in range(90):
+        unit = video(n, key=n % 30 == 0)
+        encoder.video(n * 33, VideoFrame("avc", unit.keyframe, 0, unit.data[:-1]) if n == 45 else unit)
+    encoder.disconnect()
+    assert encoder.packager.dropped == {"NAL units that do not fit their frame": 1}
+    assert encoder.numbers("video") == [n for n in range(90) if n != 45]

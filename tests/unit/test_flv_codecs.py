@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onair_media.flv import AudioConfig, AudioFrame, MediaError, VideoConfig, codecs, hevc
+from onair_media.flv import AudioConfig, AudioFrame, MediaError, VideoConfig, are_whole, codecs, hevc
 from onair_media.flv.info import AudioInfo
 
 
@@ -220,3 +220,25 @@ def test_records_of_any_bytes_only_ever_raise_media_error(codec: str, data: byte
         codecs.describe_video(VideoConfig(codec, data))  # type: ignore[arg-type]
     except MediaError as error:
         assert error.reason
+
+
+# NAL units
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "whole"),
+    [
+        (b"\0\0\0\2ab\0\0\0\1c", 4, True),
+        (b"\0\2ab", 2, True),
+        (b"\2ab\1c", 1, True),
+        (b"\0\0\0\3ab", 4, False),  # past the end
+        (b"\0\0\0\2ab\0\0\0", 4, False),  # a length cut short
+        (b"\0\0\0\0\0\0\0\2ab", 4, False),  # nothing in it
+        (b"\0\0\0\2ab\0\0\0\0", 4, False),
+        (b"\xff\xff\xff\xffab", 4, False),
+        (b"", 4, False),
+        (b"\1a" * 3000, 1, False),  # more than any picture has
+    ],
+)
+def test_nal_units_fit_their_frame_or_do_not(data: bytes, size: int, whole: bool) -> None:
+    assert are_whole(memoryview(data), size) is whole

@@ -31,11 +31,15 @@ class News(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A configuration as the packager needs it. `frame_samples`: what most frames have (audio)."""
+    """A configuration as the packager needs it.
+
+    `frame_samples`: what most frames have (audio). `nal_length`: bytes of the lengths before NAL units, or 0 (video).
+    """
 
     info: TrackInfo
     timescale: int
-    frame_samples: int
+    frame_samples: int = 0
+    nal_length: int = 0
 
 
 class Catalogue:
@@ -104,7 +108,7 @@ def _describe(config: Config) -> Described:
     if isinstance(config, VideoConfig):
         video = describe_video(config)
         info = TrackInfo("", video.codec, video.width, video.height, frame_rate=video.frame_rate)
-        return Described(info, VIDEO_TIMESCALE, 0)
+        return Described(info, VIDEO_TIMESCALE, nal_length=video.nal_length)
     audio = describe_audio(config)
     info = TrackInfo("", audio.codec, channels=audio.channels, sample_rate=audio.sample_rate)
     return Described(info, audio.sample_rate, audio.frame_samples)

@@ -34,6 +34,7 @@ from onair_media.flv import (
     VideoConfig,
     VideoFrame,
     VideoUnit,
+    are_whole,
     config_in,
     frame_samples,
 )
@@ -83,6 +84,7 @@ class Packager:
         self._audio_only = audio_only
         self._catalogue = Catalogue(self.dropped)
         self._video_track: int | None = None  # of several, the one that came first
+        self._nal_length = 0
         self._unwrapper = Unwrapper()
         self._clock = MediaClock()
         self._audio_clocks: dict[Rendition, SampleClock] = {}
@@ -177,6 +179,9 @@ class Packager:
             self.dropped["another video track"] += 1
             return []
         if isinstance(unit, VideoFrame):
+            if self._nal_length and not are_whole(unit.data, self._nal_length):
+                self.dropped["NAL units that do not fit their frame"] += 1
+                return []
             return self._frame(VIDEO, self._unwrapper.unwrap(timestamp), unit)
         if isinstance(unit, VideoConfig):
             return self._configure(VIDEO, unit)
@@ -212,6 +217,8 @@ class Packager:
         if news is News.OTHER_CODEC and known is not None:
             others = tuple(other for name, other in self._catalogue.configs.items() if name != rendition)
             return [CodecChanged(rendition, known.codec, config.codec, (*others, config))]
+        if is_video(rendition) and news in (News.FIRST, News.CHANGED):
+            self._nal_length = self._catalogue.describe(rendition).nal_length
         if news is not News.CHANGED:
             return []
         if self._waiting:

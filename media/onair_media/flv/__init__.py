@@ -5,6 +5,7 @@ from onair_media.flv.colour import Colour, encode_colour
 from onair_media.flv.enhanced import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.flv.errors import MediaError, UnsupportedCodecError
 from onair_media.flv.info import AudioInfo, VideoInfo
+from onair_media.flv.nal import are_whole
 from onair_media.flv.tags import parse_audio, parse_video
 from onair_media.flv.units import (
     AudioCodec,
@@ -37,6 +38,7 @@ __all__ = [
     "VideoFrame",
     "VideoInfo",
     "VideoUnit",
+    "are_whole",
     "config_in",
     "describe_audio",
     "describe_video",

@@ -23,7 +23,7 @@ def parse_config(record: bytes) -> VideoInfo:
     sets = _parameter_sets(record)
     sps = sets[0]
     width, height, frame_rate = _parse_sps(sps)
-    return VideoInfo(f"avc1.{sps[1:4].hex()}", width, height, frame_rate)
+    return VideoInfo(f"avc1.{sps[1:4].hex()}", width, height, frame_rate, nal_length=(record[4] & 3) + 1)
 
 
 def _parameter_sets(record: bytes) -> list[bytes]:

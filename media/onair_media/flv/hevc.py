@@ -17,7 +17,7 @@ def parse_config(record: bytes) -> VideoInfo:
         raise MediaError(_BAD)
     if not {_SPS, _PPS} <= _set_types(record):
         raise MediaError(_BAD)
-    return VideoInfo(_codec(record))
+    return VideoInfo(_codec(record), nal_length=(record[21] & 3) + 1)
 
 
 def looks_like_record(record: bytes) -> bool:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """`codec` for playlists (RFC 6381). Size in pixels, cropped, and frames a second where the record tells them."""
+    """`codec` for playlists (RFC 6381). Size in pixels, cropped, and frames a second where the record tells them.
+
+    `nal_length`: bytes of the lengths before NAL units; 0 for codecs that have none.
+    """
 
     codec: str
     width: int = 0
     height: int = 0
     frame_rate: float | None = None
+    nal_length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
