@@ -133,7 +133,7 @@ def test_a_mistake_in_a_known_object_keeps_that_object_only(tmp_path: Path) -> N
     assert result.unreadable == set() and result.broken == {("LiveStream", "default", "s")}
 
 
-def test_a_missing_folder_is_unreadable_and_a_file_without_documents_is_empty(
+def test_a_missing_folder_is_unreadable_and_an_empty_file_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -141,7 +141,6 @@ def test_a_missing_folder_is_unreadable_and_a_file_without_documents_is_empty(
     (tmp_path / "m" / "e.yaml").write_text("# nothing\n---\n")
     result = validate(load(["m", "gone"]))
     assert result.unreadable == {str(tmp_path / "gone")}, "wherever the next process stands"
-    assert result.empty == {str(tmp_path / "m" / "e.yaml")}
 
 
 def test_folders_may_be_left_out(tmp_path: Path) -> None:
@@ -149,4 +148,4 @@ def test_folders_may_be_left_out(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.yaml").write_text(HEAD + "spec: {}")
     found = load([tmp_path / "m"], exclude=[(tmp_path / "m" / "state").resolve()])
-    assert found.files == [str(tmp_path / "m" / "a.yaml")]
+    assert [document.file for document in found.documents] == [str(tmp_path / "m" / "a.yaml")]

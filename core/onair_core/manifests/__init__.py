@@ -3,6 +3,7 @@
 from onair_core.manifests.crd import API_VERSION, GROUP, Crd, crds
 from onair_core.manifests.files import ManifestFiles, manifest_files
 from onair_core.manifests.load import Document, Identity, Loaded, Problem, load
+from onair_core.manifests.metadata import COMPLETE, DEFAULT_CLASS
 from onair_core.manifests.objects import (
     LimitsSpec,
     LiveStreamClassSpec,
@@ -15,6 +16,8 @@ from onair_core.manifests.validate import DEFAULT_NAMESPACE, Manifest, Validated
 
 __all__ = [
     "API_VERSION",
+    "COMPLETE",
+    "DEFAULT_CLASS",
     "DEFAULT_NAMESPACE",
     "GROUP",
     "Crd",

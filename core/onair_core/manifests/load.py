@@ -66,14 +66,11 @@ class Document:
 class Loaded:
     """What was read.
 
-    `files` were opened and `empty` of them hold no document. `unreadable`: files and folders whose documents are
-    unknown now. All three are absolute.
+    `unreadable`: files and folders whose documents are unknown now; absolute.
     """
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    empty: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
 
 
@@ -104,15 +101,10 @@ def load(paths: Iterable[str | Path], exclude: Collection[Path] = ()) -> Loaded:
 
 
 def _load_file(file: str, loaded: Loaded) -> None:
-    source = absolute(file)
-    loaded.files.append(source)
-    before = len(loaded.documents)
     problem = _read_documents(file, loaded)
     if problem is not None:
-        loaded.unreadable.add(source)
+        loaded.unreadable.add(absolute(file))
         loaded.problems.append(problem)
-    elif len(loaded.documents) == before:
-        loaded.empty.add(source)
 
 
 def _read_documents(file: str, loaded: Loaded) -> Problem | None:

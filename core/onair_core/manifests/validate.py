@@ -35,8 +35,7 @@ class Validated:
     """What the documents declare.
 
     `broken`: identities whose document is there, but not valid. `skipped`: documents of other kinds. `unreadable`:
-    files and folders of which it is not known what they declare. `empty`: files without a document. Files are
-    absolute.
+    files and folders of which it is not known what they declare; absolute.
     """
 
     manifests: dict[Identity, Manifest] = field(default_factory=dict)
@@ -44,7 +43,6 @@ class Validated:
     broken: set[Identity] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
-    empty: set[str] = field(default_factory=set)
 
 
 def validate(loaded: Loaded, old: Callable[[Identity], dict[str, Any] | None] = lambda _: None) -> Validated:
@@ -53,7 +51,7 @@ def validate(loaded: Loaded, old: Callable[[Identity], dict[str, Any] | None] = 
     `old`: the object as it is now, if it exists. A wrong document of no object that exists may be one that does, with
     a mistake in its kind or name: its file counts as unreadable.
     """
-    result = Validated(problems=list(loaded.problems), unreadable=set(loaded.unreadable), empty=set(loaded.empty))
+    result = Validated(problems=list(loaded.problems), unreadable=set(loaded.unreadable))
     for document in loaded.documents:
         judged = _judge(document, old)
         if isinstance(judged, str):
