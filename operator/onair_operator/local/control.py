@@ -118,7 +118,7 @@ class Control:
             now = self._host.clock.now()
             # First, so that what the gone ones held is free for others.
             for value in self._departures.look(self._declared(), result, now):
-                with self._contained(value):
+                with self._contained(value, "the removal of "):
                     await self._delete(value)
             await self._configure()
             with self._faults.contained("webhook endpoints"):
@@ -151,17 +151,17 @@ class Control:
         for kind in _KINDS:
             for manifest in result.manifests.values():
                 if manifest.identity[0] == kind:
-                    with self._contained(manifest.value):
+                    with self._contained(manifest.value, "the manifest of "):
                         await self.objects.apply(manifest.value, now, manifest.document.source)
 
     def _declared(self) -> list[Object]:
         """Everything that can come from manifests; streams first, Secrets last."""
         return [value for kind in reversed(_KINDS) for value in self.objects.all(kind)]
 
-    def _contained(self, value: Object) -> AbstractContextManager[None]:
-        """Errors cost this object only."""
+    def _contained(self, value: Object, what: str = "") -> AbstractContextManager[None]:
+        """Errors cost this object only. `what` of it is tried, when that is not all of it."""
         kind, namespace, name = identity_of(value)
-        return self._faults.contained(f"{kind} {namespace}{'/' if namespace else ''}{name}")
+        return self._faults.contained(f"{what}{kind} {namespace}{'/' if namespace else ''}{name}")
 
     async def _configure(self) -> None:
         self._plans = {made.ref.uid: made for made in self._plan()}
