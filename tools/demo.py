@@ -16,6 +16,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
+
+from onair_core.local_state import LocalState
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".onair" / "demo"
@@ -26,9 +29,12 @@ PATIENCE_SECONDS = 60.0
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
-    STATE.mkdir(parents=True, exist_ok=True)
-    (STATE / "endpoint.json").unlink(missing_ok=True)
-    log = (STATE / "demo.log").open("w")
+    for folder in (STATE.parent, STATE):  # keys and recordings are nobody else's
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if LocalState(STATE).is_running():
+        print("demo: a demo is running already; end it first.", file=sys.stderr)
+        return 1
+    log = (STATE / "demo.log").open("w", encoding="utf-8")
     server = encoder = None
     try:
         rtmp, http = _free_or_any(5222, "0.0.0.0"), _free_or_any(8080, "127.0.0.1")  # noqa: S104
@@ -73,14 +79,14 @@ def _await(probe, what: str):  # type: ignore[no-untyped-def]
     raise DemoError(f"waited {PATIENCE_SECONDS:.0f} s for {what}")
 
 
-def _endpoint(server: subprocess.Popen[bytes]) -> dict[str, str] | None:
+def _endpoint(server: subprocess.Popen[bytes]) -> dict[str, Any] | None:
     if server.poll() is not None:
         raise DemoError(f"the server ended with status {server.returncode}")
     try:
-        endpoint: dict[str, str] = json.loads((STATE / "endpoint.json").read_text())
+        endpoint: dict[str, Any] = json.loads((STATE / "endpoint.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return endpoint
+    return endpoint if endpoint.get("pid") == server.pid else None  # else what a killed one left behind
 
 
 def _playback_id() -> str | None:
@@ -107,7 +113,7 @@ def _playable(url: str, encoder: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def _say(endpoint: dict[str, str], playback_id: str) -> None:
+def _say(endpoint: dict[str, Any], playback_id: str) -> None:
     state = STATE.relative_to(ROOT)
     onair = os.path.relpath(ONAIR, Path.cwd())
     print(f"""

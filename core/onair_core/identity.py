@@ -49,6 +49,20 @@ def asset_playback_id(root: bytes, namespace: str, asset: str, entry: str) -> st
     return _text(_derive(root, "asset-playback-id", namespace, asset, entry), 120)
 
 
+def own_stream_key(value: bytes) -> str:
+    """The stream key that a Secret of the user holds; a line's end behind it does not count.
+
+    Raises `ValueError` when no encoder could use it; its message follows "the stream key".
+    """
+    try:
+        text = value.decode("ascii").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if len(text) < MIN_STREAM_KEY_LENGTH or any(c.isspace() or c in "/?#&" for c in text):
+        raise ValueError(f"must have at least {MIN_STREAM_KEY_LENGTH} ASCII characters, without spaces and / ? # &")
+    return text
+
+
 def fingerprint_key(root: bytes) -> bytes:
     """What edges get, to recognise stream keys that they cannot derive."""
     return _derive(root, "fingerprint-key")

@@ -13,18 +13,22 @@ recordings/                                the default store
 from __future__ import annotations
 
 import base64
-import binascii
 import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from onair_core import identity
+
 DEFAULT_STATE_DIR = Path(".onair")
 CLUSTER_SCOPE = "_cluster"
+# File systems take 255 bytes; what is put before and behind a name needs some of them.
+_MAX_FILE_NAME = 200
 
 
 class LocalStateError(Exception):
@@ -59,7 +63,7 @@ class LocalState:
         return self.folder / "eventlogs"
 
     def path(self, kind: str, namespace: str, name: str) -> Path:
-        return self.objects / (namespace or CLUSTER_SCOPE) / kind.lower() / f"{name}.yaml"
+        return self.objects / (namespace or CLUSTER_SCOPE) / kind.lower() / f"{_file_name(name)}.yaml"
 
     def require(self) -> None:
         """Raises `LocalStateError` when this is no state folder."""
@@ -80,7 +84,7 @@ class LocalState:
     def endpoint(self) -> Endpoint:
         """Where the running process listens. Raises `LocalStateError` when none runs."""
         try:
-            values = json.loads((self.folder / "endpoint.json").read_text())
+            values = json.loads((self.folder / "endpoint.json").read_text(encoding="utf-8"))
             return Endpoint(rtmp=values["rtmp"], rtmps=values["rtmps"], http=values["http"])
         except (OSError, ValueError, KeyError) as error:
             raise LocalStateError(f"onair local is not running on {self.folder}") from error
@@ -115,16 +119,27 @@ class LocalState:
                 f"LiveStream {metadata['name']} has no stream key yet; see onair streams {metadata['name']}"
             )
         secret = self.read("Secret", metadata["namespace"], ref["name"])
-        text = (secret or {}).get("data", {}).get(ref["key"])
+        if secret is None:
+            raise LocalStateError(f"there is no Secret {ref['name']} in namespace {metadata['namespace']}")
+        text = secret.get("data", {}).get(ref["key"])
+        if not text:
+            raise LocalStateError(f"Secret {ref['name']} holds no stream key in {ref['key']}")
         try:
-            return base64.b64decode(text or "", validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise LocalStateError(f"Secret {ref['name']} does not hold a stream key in {ref['key']}") from error
+            return identity.own_stream_key(base64.b64decode(text, validate=True))
+        except ValueError as error:
+            raise LocalStateError(f"the stream key in Secret {ref['name']} {error}") from error
+
+
+def _file_name(name: str) -> str:
+    """An object's name, which may be longer than a file's."""
+    if len(name) <= _MAX_FILE_NAME:
+        return name
+    return f"{name[:_MAX_FILE_NAME]}~{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        value = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
-    except (OSError, yaml.YAMLError):
+        value = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     return value if isinstance(value, dict) else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onair_core.local_state import LocalState, LocalStateError
-from onair_operator.local.edit import EditError, set_rotation
-from onair_operator.local.objects import SOURCE, Change, Objects
+from onair_core.manifests import COMPLETE, DEFAULT_CLASS
+from onair_operator.local.bookkeeping import JOURNAL, SOURCE, for_people, note, noted
+from onair_operator.local.objects import Change, Objects
 from onair_operator.local.requests import CompleteRequest, submit, waiting
 from onair_operator.local.secrets import RootSecretError, root_secret, stream_key_secret
 
@@ -38,7 +40,7 @@ async def test_generation_counts_changes_of_spec_and_nothing_is_written_without_
     assert await objects.apply(manifest(title="b"), 9, "m.yaml") is Change.UPDATED
     found = objects.get(IDENTITY)
     assert found is not None
-    assert found["metadata"]["generation"] == 2 and found["metadata"]["annotations"][SOURCE] == "m.yaml"
+    assert found["metadata"]["generation"] == 2 and noted(found, SOURCE) == "m.yaml"
     relabelled = manifest(title="b")
     relabelled["metadata"]["labels"] = {"a": "b"}
     assert await objects.apply(relabelled, 9, "m.yaml") is Change.RELABELLED
@@ -68,6 +70,95 @@ async def test_secrets_are_for_their_owner_only(state: LocalState) -> None:
     assert state.path("Secret", "default", "s-stream-key").stat().st_mode & 0o777 == 0o600
 
 
+async def test_what_onair_remembers_is_out_of_a_manifests_reach(state: LocalState) -> None:
+    objects = Objects(state)
+    await objects.apply(manifest(title="a"), 0, "/m.yaml")
+    value = objects.get(IDENTITY)
+    assert value is not None
+    note(value, JOURNAL, "2.5")
+    await objects.update(value)
+    changed = manifest(title="b")
+    changed["metadata"]["annotations"] = {"team": "a"}
+    await objects.apply(changed, 1, "/n.yaml")
+    found = Objects(state).get(IDENTITY)
+    assert found is not None and (noted(found, JOURNAL), noted(found, SOURCE)) == ("2.5", "/n.yaml")
+    assert found["metadata"]["annotations"] == {"team": "a"} and "bookkeeping" not in for_people(found)
+
+
+async def test_an_annotation_goes_with_its_manifest_but_a_completed_broadcast_stays_so(state: LocalState) -> None:
+    objects = Objects(state)
+    marked = manifest()
+    marked["metadata"]["annotations"] = {DEFAULT_CLASS: "true", COMPLETE: "s-1", "team": "a"}
+    await objects.apply(marked, 0, "/m.yaml")
+    await objects.apply(manifest(), 1, "/m.yaml")
+    assert (objects.get(IDENTITY) or {})["metadata"]["annotations"] == {COMPLETE: "s-1"}
+
+
+@pytest.mark.parametrize(
+    "content", ["a: [", "", "- 1", "kind: LiveStream", "\xff", "kind: LiveStream\nmetadata: {name: s}"]
+)
+async def test_a_damaged_file_is_put_aside_and_costs_nothing_else(state: LocalState, content: str) -> None:
+    objects = Objects(state)
+    await objects.apply(manifest(), 0, "/m.yaml")
+    damaged = state.path("LiveStream", "default", "t")
+    damaged.write_bytes(content.encode("latin-1"))
+    again = Objects(state)
+    assert [value["metadata"]["name"] for value in again.all("LiveStream")] == ["s"]
+    assert not damaged.exists() and damaged.with_name("t.yaml.damaged").read_bytes() == content.encode("latin-1")
+
+
+async def test_a_name_may_be_longer_than_a_files(state: LocalState) -> None:
+    objects = Objects(state)
+    for end in "ab":
+        value = manifest()
+        value["kind"], value["metadata"]["name"] = "Secret", "x" * 252 + end
+        await objects.apply(value, 0, "/m.yaml")
+    assert [value["metadata"]["name"][-1] for value in Objects(state).all("Secret")] == ["a", "b"]
+    found = state.read("Secret", "default", "x" * 252 + "b")
+    assert found is not None and found["metadata"]["name"].endswith("b")
+
+
+def test_an_empty_root_secret_is_none(tmp_path: Path) -> None:
+    (tmp_path / "root.secret").touch()
+    with pytest.raises(RootSecretError, match="missing or empty"):
+        root_secret(tmp_path, channels_exist=True)
+    assert len(root_secret(tmp_path, channels_exist=False)) == 32
+    (tmp_path / "root.secret").write_bytes(b"cut short")
+    with pytest.raises(RootSecretError, match="has 9 bytes"):
+        root_secret(tmp_path, channels_exist=False)
+
+
+async def key_of(state: LocalState, data: dict[str, str]) -> str:
+    objects = Objects(state)
+    await objects.apply(manifest(), 0)
+    stream = objects.get(IDENTITY)
+    assert stream is not None
+    stream["status"] = {"ingest": {"streamKeySecret": {"name": "own", "key": "k"}}}
+    if data:
+        encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+        metadata = {"name": "own", "namespace": "default"}
+        await objects.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}, 0)
+    return state.stream_key(stream)
+
+
+async def test_a_key_is_what_publishes_without_the_line_end_behind_it(state: LocalState) -> None:
+    assert await key_of(state, {"k": "abcdefghijklmnopqrstuvwxyz\n"}) == "abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({}, "there is no Secret own in namespace default"),
+        ({"other": "x" * 30}, "Secret own holds no stream key in k"),
+        ({"k": ""}, "Secret own holds no stream key in k"),
+        ({"k": "short"}, "the stream key in Secret own must have at least 20 ASCII characters"),
+    ],
+)
+async def test_a_key_that_is_not_there_is_said_so(state: LocalState, data: dict[str, str], told: str) -> None:
+    with pytest.raises(LocalStateError, match=told):
+        await key_of(state, data)
+
+
 def test_a_lost_root_secret_is_not_replaced_while_channels_exist(tmp_path: Path) -> None:
     made = root_secret(tmp_path, channels_exist=False)
     assert (tmp_path / "root.secret").stat().st_mode & 0o777 == 0o600
@@ -83,20 +174,6 @@ async def test_an_unknown_stream_is_told_with_those_there_are(state: LocalState)
         state.stream("default", "x")
     with pytest.raises(LocalStateError, match="not the state folder"):
         LocalState(state.folder / "elsewhere").stream("default", "x")
-
-
-def test_rotation_is_changed_in_place_and_comments_stay(tmp_path: Path) -> None:
-    file = tmp_path / "m.yaml"
-    file.write_text(
-        "# first\napiVersion: onair.dev/v1alpha1\nkind: LiveStream\nmetadata: {name: s}   # name\nspec:\n"
-        '  title: "x"  # title\n  playback:\n    - policy: public\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: t}\n'
-    )
-    set_rotation(file, "default", "s", "2026-12")
-    text = file.read_text()
-    assert "# first" in text and "# name" in text and '"x"  # title' in text and "    - policy: public" in text
-    assert "streamKey:\n    rotation: 2026-12" in text and "kind: Secret" in text
-    with pytest.raises(EditError, match="does not declare LiveStream default/other"):
-        set_rotation(file, "default", "other", "1")
 
 
 def test_requests_wait_until_somebody_takes_them_up(tmp_path: Path) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from onair_core.contract import EventType
-from onair_operator.local.observed import OBSERVED, events_of_change, mark
+from onair_operator.local.bookkeeping import OBSERVED, note
+from onair_operator.local.observed import events_of_change, mark
 
 PLAYBACK = [{"name": "main", "id": "keynote-2026", "policy": "public", "url": "http://a/keynote-2026.m3u8"}]
 
 
 def stream(spec: dict[str, Any], told: dict[str, Any] | None, playback: Any = PLAYBACK) -> dict[str, Any]:
-    annotations = {} if told is None else {OBSERVED: mark(told)}
-    metadata = {"generation": 4, "resourceVersion": "17", "annotations": annotations}
-    return {"metadata": metadata, "spec": spec, "status": {"playback": playback}}
+    metadata = {"generation": 4, "resourceVersion": "17"}
+    made = {"metadata": metadata, "spec": spec, "status": {"playback": playback}}
+    if told is not None:
+        note(made, OBSERVED, mark(told))
+    return made
 
 
 def test_a_stream_that_was_never_told_of_is_created() -> None:

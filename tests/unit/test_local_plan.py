@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from onair_core.contract import BroadcastRef, EventType, JournalEvent, Takeover
@@ -81,6 +83,38 @@ def test_an_id_stays_with_who_holds_it_else_with_the_older() -> None:
 def test_a_recordings_id_is_taken_too() -> None:
     (made,) = planned(stream("s", playback=[{"name": "main", "id": "asset-playback-id"}]))
     assert made.ready.reason == "PlaybackIDConflict" and made.config.playback == ()
+
+
+def test_of_two_that_are_as_old_the_first_by_name_gets_it() -> None:
+    claims = [stream(name, playback=[{"name": "main", "id": "same-playback-id"}]) for name in ("b", "a")]
+    claims[0]["metadata"]["uid"] = "0"
+    ready = {made.ref.name: made.ready.holds for made in planned(*claims)}
+    assert ready == {"a": True, "b": False}
+
+
+def test_a_stream_that_makes_no_sense_costs_nothing_else() -> None:
+    contained: list[str] = []
+
+    @contextmanager
+    def within(name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            contained.append(name)
+
+    bad = stream("bad", playback=5)
+    made = plan(
+        [bad, stream("good")], {}, root=ROOT, secret=lambda *_: None, asset_ids={}, default_store="", contained=within
+    )
+    assert [one.ref.name for one in made] == ["good"] and contained == ["default/bad"]
+
+
+def test_a_class_limits_what_publishers_send() -> None:
+    cls = {"metadata": {"name": "c"}, "spec": {"ingest": {"maxIngestBitrate": "20M"}}}
+    (made,) = planned(stream("s", className="c"), classes={"c": cls})
+    assert made.config.max_ingest_bitrate == 20_000_000
+    (unlimited,) = planned(stream("s"))
+    assert unlimited.config.max_ingest_bitrate is None
 
 
 def test_two_streams_with_one_key_cannot_both_have_it() -> None:

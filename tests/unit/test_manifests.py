@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import cel
-import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from onair_core.manifests import LiveStreamSpec, crds, load, spec_of, validate
+from onair_core.manifests import LimitsSpec, LiveStreamClassSpec, LiveStreamSpec, crds, load, spec_of, validate
 from onair_core.manifests.commands import validate as validate_command
 from onair_core.manifests.crd import crd_folder
 from onair_core.manifests.reference import render
+from onair_core.manifests.schema import rule_problems, shape_problems
 from onair_core.playback.paths import RESERVED_PLAYBACK_IDS, is_playback_id
 
 ROOT = Path(__file__).resolve().parents[2]
+CLASS = "apiVersion: onair.dev/v1alpha1\nkind: LiveStreamClass\nmetadata: {name: c}\n"
 STREAM = "apiVersion: onair.dev/v1alpha1\nkind: LiveStream\nmetadata: {name: s}\n"
 
 
@@ -77,7 +78,7 @@ def test_one_bad_document_does_not_stop_the_others(tmp_path: Path) -> None:
     result = validate(load([tmp_path]))
     assert set(result.manifests) == {("LiveStream", "default", "t")}
     assert result.broken == {("LiveStream", "default", "s")}
-    assert result.unreadable == {str(tmp_path / "b.yaml")}
+    assert result.unreadable == {str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")}, "s may be another object, renamed"
     assert len(result.problems) == 2 and "ConfigMap" in result.skipped[0]
 
 
@@ -93,6 +94,32 @@ def test_one_bad_document_does_not_stop_the_others(tmp_path: Path) -> None:
             "3: metadata.labels.a: must be a string",
         ),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {x: '***'}", "4: data.x: must be base64"),
+        ("apiVersion: v1\nkind: List\nitems:\n- 5", "4: items[0]: expected an object with apiVersion and kind"),
+        (
+            "apiVersion: onair.dev/v1alpha1\nkind: Asset\nmetadata: {name: a}\nspec: {}",
+            "2: kind: Assets are made by OnAir",
+        ),
+        (
+            "apiVersion: onair.de/v1alpha1\nkind: LiveStream\nmetadata: {name: a}",
+            "2: kind: unknown kind LiveStream in onair.de",
+        ),
+        ("apiVersion: v1\nkind: Secrt\nmetadata: {name: a}", "2: kind: unknown kind Secrt in v1"),
+        (STREAM.replace("{name: s}", "{name: a.b}") + "spec: {}", "1: metadata.name must have at most 50 characters"),
+        (STREAM.replace("{name: s}", f"{{name: {'a' * 51}}}") + "spec: {}", "1: metadata.name must have at most 50"),
+        (
+            STREAM.replace("{name: s}", f"{{name: s, labels: {{{'a' * 64}: b}}}}") + "spec: {}",
+            f"3: metadata.labels.{'a' * 64}: is not a valid key",
+        ),
+        (
+            STREAM.replace("{name: s}", "{name: s, annotations: {onair.dev/journal: x}}") + "spec: {}",
+            "3: metadata.annotations.onair.dev/journal: onair.dev/ is OnAir's own",
+        ),
+        (
+            STREAM + "spec:\n  playback:\n    - id: |\n        keynote-2026\n",
+            "6: spec.playback[0].id: must match ^[A-Z",
+        ),
+        (STREAM + "spec: {? [a] : b}", "4: a key must be a string"),
+        (STREAM + "spec: {maxContinuousDurationSeconds: .inf}", "4: .inf is not a number that JSON can hold"),
     ],
 )
 def test_documents_that_are_no_manifests(tmp_path: Path, text: str, told: str) -> None:
@@ -123,10 +150,23 @@ def schemas(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str,
     return found
 
 
+# What the API server knows in a schema (JSONSchemaProps); a key that is not among them is a slip.
+VOCABULARY = {
+    "additionalProperties", "anyOf", "default", "description", "enum", "format", "items", "maxItems", "maxLength",
+    "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "nullable", "pattern", "properties",
+    "required", "type", "x-kubernetes-int-or-string", "x-kubernetes-list-map-keys", "x-kubernetes-list-type",
+    "x-kubernetes-validations",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", sorted(crds()))
 def test_every_field_has_a_type_and_a_description(kind: str) -> None:
     for path, schema in schemas(crds()[kind].schema):
-        assert "type" in schema, path
+        assert set(schema) <= VOCABULARY, path
+        if path == ".metadata":
+            assert schema == {"type": "object"}, "the API server takes nothing else"
+            continue
+        assert ("type" in schema) != schema.get("x-kubernetes-int-or-string", False), path
         assert schema.get("description"), path
 
 
@@ -137,23 +177,23 @@ def test_rules_compile_and_defaults_fit_their_own_schema(kind: str) -> None:
             cel.compile(rule["rule"])
             assert rule["message"], path
         if "default" in schema:
-            shape = {k: v for k, v in schema.items() if not k.startswith("x-") and k != "default"}
-            jsonschema.validate(schema["default"], shape)
+            # The API server applies a rule to the default as it stands, without the defaults of the fields below.
+            assert [*shape_problems(schema["default"], schema), *rule_problems(schema["default"], schema)] == [], path
 
 
 @pytest.mark.parametrize("kind", sorted(crds()))
 def test_what_users_write_is_bounded_so_that_the_api_server_accepts_the_rules(kind: str) -> None:
     spec = crds()[kind].schema["properties"]["spec"]
     for path, schema in schemas(spec):
-        if schema["type"] == "string" and "enum" not in schema:
+        if (schema.get("type") == "string" and "enum" not in schema) or "x-kubernetes-int-or-string" in schema:
             assert "maxLength" in schema, path
-        if schema["type"] == "array":
+        if schema.get("type") == "array":
             assert "maxItems" in schema, path
 
 
 def test_files_are_custom_resource_definitions() -> None:
     for file in crd_folder().glob("*.yaml"):
-        crd = yaml.safe_load(file.read_text())
+        crd = yaml.safe_load(file.read_text(encoding="utf-8"))
         names = crd["spec"]["names"]
         assert crd["apiVersion"] == "apiextensions.k8s.io/v1"
         assert crd["metadata"]["name"] == f"{names['plural']}.{crd['spec']['group']}" == file.stem
@@ -169,5 +209,27 @@ def test_the_schema_and_the_server_agree_on_playback_ids(tmp_path: Path, word: s
     assert refused == (not is_playback_id(word) or word in RESERVED_PLAYBACK_IDS)
 
 
+def test_the_servers_own_paths_are_too_short_to_be_playback_ids(tmp_path: Path) -> None:
+    for word in RESERVED_PLAYBACK_IDS:
+        assert problems(tmp_path, STREAM + f"spec: {{playback: [{{id: {word}}}]}}"), word
+
+
+@pytest.mark.parametrize(
+    ("written", "bits"),
+    [("20M", 20_000_000), ("2.5M", 2_500_000), ("800000", 800_000), ("800k", 800_000), ("1G", 10**9)],
+)
+def test_bitrates_are_numbers_or_quantities(tmp_path: Path, written: str, bits: int) -> None:
+    (tmp_path / "m.yaml").write_text(CLASS + f"spec: {{ingest: {{maxIngestBitrate: {written}}}}}")
+    (manifest,) = validate(load([tmp_path])).manifests.values()
+    spec = spec_of(manifest.value, LiveStreamClassSpec)
+    assert spec.ingest.max_ingest_bits_per_second == bits
+    assert spec.limits == LimitsSpec() and spec.limits.max_connections == 2000
+
+
+@pytest.mark.parametrize("written", ["20Mi", "-1", "0", "fast", "1.5", "''", "'20M '"])
+def test_what_is_no_bitrate_is_refused(tmp_path: Path, written: str) -> None:
+    assert problems(tmp_path, CLASS + f"spec: {{ingest: {{maxIngestBitrate: {written}}}}}")
+
+
 def test_the_reference_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "reference.md").read_text() == render(), "run make docs"
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == render(), "run make docs"

@@ -38,7 +38,7 @@ def crds() -> dict[str, Crd]:
     """All kinds, by name."""
     found: dict[str, Crd] = {}
     for file in sorted(crd_folder().glob("*.yaml")):
-        spec = yaml.safe_load(file.read_text())["spec"]
+        spec = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]
         version = next(v for v in spec["versions"] if v["name"] == VERSION)
         names = spec["names"]
         found[names["kind"]] = Crd(

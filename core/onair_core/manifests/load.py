@@ -1,22 +1,21 @@
-"""YAML files to documents that remember where each field stands.
-
-Read as kubectl reads them (YAML 1.1, dates stay strings), but strictly: a key that stands twice is an error.
-"""
+"""Manifest files to documents that remember where each field stands."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-FieldPath = tuple[str | int, ...]
-STANDARD_INPUT = "-"
-_SUFFIXES = (".yaml", ".yml", ".json")
-_MAX_DEPTH = 64
+from onair_core.manifests.files import STANDARD_INPUT, manifest_files
+from onair_core.manifests.nodes import MAX_BYTES, Budget, FieldPath, NodeError, compose, construct
+
+Identity = tuple[str, str, str]
+"""(kind, namespace, name); the namespace is empty for cluster-scoped kinds."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +48,12 @@ class Document:
         return Problem(self.file, self.lines.get(at, 1), format_path(path), message)
 
     @property
-    def identity(self) -> tuple[str, str, str] | None:
+    def source(self) -> str:
+        """The file, wherever the process stands."""
+        return absolute(self.file)
+
+    @property
+    def identity(self) -> Identity | None:
         """(kind, namespace, name) as far as the document says them; None when it does not."""
         kind, metadata = self.value.get("kind"), self.value.get("metadata")
         if not isinstance(kind, str) or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
@@ -60,18 +64,14 @@ class Document:
 
 @dataclass(slots=True)
 class Loaded:
-    """What was read. `unreadable`: files whose documents are unknown now, because they cannot be parsed."""
+    """What was read.
+
+    `unreadable`: files and folders whose documents are unknown now; absolute.
+    """
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
-
-
-class _Duplicate(yaml.YAMLError):
-    def __init__(self, key: str, line: int) -> None:
-        super().__init__(f"the key {key!r} stands twice")
-        self.line = line
 
 
 def format_path(path: FieldPath) -> str:
@@ -82,100 +82,82 @@ def format_path(path: FieldPath) -> str:
     return text
 
 
-def load(paths: Iterable[str | Path]) -> Loaded:
-    """All documents of files and folders (`*.yaml`, `*.yml`, `*.json`, below them too); `-` is standard input."""
+def absolute(file: str) -> str:
+    """A path that means the same everywhere; symbolic links in it stay."""
+    return file if file == STANDARD_INPUT else os.path.abspath(file)  # noqa: PTH100 - Path.resolve follows links
+
+
+def load(paths: Iterable[str | Path], exclude: Collection[Path] = ()) -> Loaded:
+    """All documents of files and folders; `-` is standard input. `exclude`: resolved folders that are left out."""
     loaded = Loaded()
-    for path in paths:
-        for file in _files(Path(path), loaded):
-            _load_file(file, loaded)
+    found = manifest_files(paths, exclude)
+    for path, reason in found.unreadable:
+        loaded.unreadable.add(absolute(path))
+        loaded.problems.append(Problem(path, 0, "", reason))
+    loaded.problems += [Problem(folder, 0, "", "the folder has no *.yaml files") for folder in found.empty]
+    for file in found.files:
+        _load_file(file, loaded)
     return loaded
 
 
-def _files(path: Path, loaded: Loaded) -> Iterator[str]:
-    if str(path) == STANDARD_INPUT:
-        yield STANDARD_INPUT
-    elif path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file() and not _hidden(p, path))
-        if not found:
-            loaded.problems.append(Problem(str(path), 0, "", "the folder has no *.yaml files"))
-        yield from map(str, found)
-    elif path.exists():
-        yield str(path)
-    else:
-        loaded.problems.append(Problem(str(path), 0, "", "no such file or folder"))
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
 def _load_file(file: str, loaded: Loaded) -> None:
-    loaded.files.append(file)
+    problem = _read_documents(file, loaded)
+    if problem is not None:
+        loaded.unreadable.add(absolute(file))
+        loaded.problems.append(problem)
+
+
+def _read_documents(file: str, loaded: Loaded) -> Problem | None:
+    """What is wrong with a file as a whole."""
+    budget = Budget()
     try:
-        text = sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text()
-        loader = yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
-        for node in yaml.compose_all(text, Loader=loader):
-            if node is not None:
-                _add(file, node, loaded)
-    except _Duplicate as error:
-        loaded.unreadable.add(file)
-        loaded.problems.append(Problem(file, error.line, "", str(error)))
+        for node in compose(_text(file)):
+            _add(file, node, budget, loaded)
+    except NodeError as error:
+        return Problem(file, error.line, "", str(error))
     except yaml.MarkedYAMLError as error:
-        loaded.unreadable.add(file)
         mark = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, (error.context, error.problem)))
-        loaded.problems.append(Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {reason}"))
+        return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {reason}")
+    except RecursionError:
+        return Problem(file, 0, "", "nested too deeply")
+    except MemoryError:
+        return Problem(file, 0, "", "cannot be read: out of memory")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        loaded.unreadable.add(file)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        loaded.problems.append(Problem(file, 0, "", f"cannot be read: {reason}"))
+        return Problem(file, 0, "", f"cannot be read: {reason}")
+    return None
 
 
-def _add(file: str, node: yaml.Node, loaded: Loaded) -> None:
-    lines: dict[FieldPath, int] = {}
-    value = _construct(node, (), lines)
-    if value is None:
+def _text(file: str) -> str:
+    if file == STANDARD_INPUT:
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        with Path(file).open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"longer than {MAX_BYTES >> 20} MiB")
+    return content.decode("utf-8-sig")
+
+
+def _add(file: str, node: yaml.Node, budget: Budget, loaded: Loaded) -> None:
+    value, lines = construct(node, budget)
+    kind, items = (value.get("kind"), value.get("items")) if isinstance(value, dict) else (None, None)
+    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(items, list):
+        _add_document(file, value, lines, (), loaded)
         return
-    if not isinstance(value, dict):
-        loaded.problems.append(
-            Problem(file, node.start_mark.line + 1, "", "expected an object with apiVersion and kind")
-        )
+    below: list[dict[FieldPath, int]] = [{} for _ in items]
+    for path, line in lines.items():
+        if path[:1] == ("items",) and len(path) > 1:
+            below[int(path[1])][path[2:]] = line
+    for index, item in enumerate(items):
+        _add_document(file, item, below[index], ("items", index), loaded)
+
+
+def _add_document(file: str, value: Any, lines: dict[FieldPath, int], path: FieldPath, loaded: Loaded) -> None:
+    if isinstance(value, dict):
+        loaded.documents.append(Document(file, value, lines))
         return
-    if isinstance(value.get("kind"), str) and value["kind"].endswith("List") and isinstance(value.get("items"), list):
-        for index, item in enumerate(value["items"]):
-            if isinstance(item, dict):
-                below = ("items", index)
-                inner = {path[2:]: line for path, line in lines.items() if path[:2] == below}
-                loaded.documents.append(Document(file, item, inner))
-        return
-    loaded.documents.append(Document(file, value, lines))
-
-
-def _construct(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
-    lines[path] = node.start_mark.line + 1
-    if len(path) > _MAX_DEPTH:
-        raise ValueError("nested too deeply")
-    if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if key in mapping:
-                raise _Duplicate(key, key_node.start_mark.line + 1)
-            mapping[key] = _construct(value_node, (*path, key), lines)
-            lines[(*path, key)] = key_node.start_mark.line + 1
-        return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*path, index), lines) for index, item in enumerate(node.value)]
-    return _scalar(node)
-
-
-def _scalar(node: yaml.Node) -> Any:
-    tag, text = node.tag, node.value
-    if tag == "tag:yaml.org,2002:null":
-        return None
-    if tag == "tag:yaml.org,2002:bool":
-        return text.lower() in ("true", "yes", "on")
-    if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
-        value = yaml.safe_load(text)
-        return value if isinstance(value, int | float) else text
-    return text
+    loaded.unreadable.add(absolute(file))
+    message = "expected an object with apiVersion and kind"
+    loaded.problems.append(Problem(file, lines.get((), 1), format_path(path), message))

@@ -5,6 +5,7 @@ Field names are the manifests', in snake case.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -63,6 +64,23 @@ class IngestSpec(_Spec, frozen=True, kw_only=True):
     hostname: str | None = None
     takeover: str = "Never"
     publisher_timeout_seconds: int = 10
+    max_ingest_bitrate: int | str | None = None
+
+    @property
+    def max_ingest_bits_per_second(self) -> int | None:
+        """`max_ingest_bitrate` as a number; None without a limit."""
+        return None if self.max_ingest_bitrate is None else bits_per_second(self.max_ingest_bitrate)
+
+
+class LimitsSpec(_Spec, frozen=True, kw_only=True):
+    """What publishers may take of the server. Counts, bytes, and counts in the time that the name says."""
+
+    max_connections: int = 2000
+    max_unauthenticated_connections_per_address: int = 200
+    failed_keys_per_minute_per_address: int = 30
+    max_chunk_streams: int = 64
+    max_message_bytes: int = 16_777_216
+    max_commands_per_second: int = 100
 
 
 class PackagingSpec(_Spec, frozen=True, kw_only=True):
@@ -82,6 +100,7 @@ class StoreSpec(_Spec, frozen=True, kw_only=True):
 class LiveStreamClassSpec(_Spec, frozen=True, kw_only=True):
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
     ingest: IngestSpec = IngestSpec()
+    limits: LimitsSpec = LimitsSpec()
     packaging: PackagingSpec = PackagingSpec()
     playback: ClassPlaybackSpec = ClassPlaybackSpec()
     store: StoreSpec | None = None
@@ -98,6 +117,17 @@ class WebhookEndpointSpec(_Spec, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     selector: dict[str, Any] = msgspec.field(default_factory=dict)
     suspended: bool = False
+
+
+_UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
+
+
+def bits_per_second(quantity: int | str) -> int:
+    """`20M`, `2.5M` or `800000` as bits a second."""
+    if isinstance(quantity, int):
+        return quantity
+    unit = _UNITS.get(quantity[-1:], 1)
+    return int(Decimal(quantity.rstrip("kMG")) * unit)
 
 
 _S = TypeVar("_S", bound=_Spec)

@@ -26,6 +26,7 @@ def _kind(crd: Crd) -> str:
     scope = "Namespaced" if crd.namespaced else "Cluster-scoped"
     short = f", short {', '.join(f'`{name}`' for name in crd.short_names)}" if crd.short_names else ""
     lines = [f"## {crd.kind}", "", f"{crd.schema['description']} {scope}{short}.", ""]
+    lines += [f"Rule: {rule['message']}.\n" for rule in crd.schema.get("x-kubernetes-validations", ())]
     for part in ("spec", "status"):
         lines += [f"### {crd.kind} `{part}`", "", "| field | type | meaning |", "|---|---|---|"]
         lines += [
@@ -47,6 +48,8 @@ def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str
 
 
 def _type(schema: dict[str, Any]) -> str:
+    if schema.get("x-kubernetes-int-or-string"):
+        return "integer or string"
     kind = schema["type"]
     if "enum" in schema:
         return " \\| ".join(f"`{value}`" for value in schema["enum"])
@@ -79,7 +82,7 @@ def _show(value: Any) -> str:
 def main() -> None:
     """Writes the page."""
     target: Path = crd_folder().parent / "docs" / "reference.md"
-    target.write_text(render())
+    target.write_text(render(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import cel
 import jsonschema
 
-from onair_core.manifests.load import FieldPath
+from onair_core.manifests.nodes import FieldPath
 
 Found = tuple[FieldPath, str]
 _NOT_JSON_SCHEMA = ("default", "description", "format")
@@ -68,7 +68,8 @@ def _explain(error: Any) -> Iterator[Found]:
     elif error.validator == "enum":
         yield path, f"must be one of {', '.join(map(str, expected))}; it is {_show(value)}"
     elif error.validator == "type":
-        yield path, f"must be {_article(str(expected))}; it is {_show(value)}"
+        kinds = expected if isinstance(expected, list) else [expected]
+        yield path, f"must be {' or '.join(map(_article, kinds))}; it is {_show(value)}"
     elif error.validator in ("minimum", "maximum"):
         word = "at least" if error.validator == "minimum" else "at most"
         yield path, f"must be {word} {expected}; it is {_show(value)}"
@@ -79,9 +80,20 @@ def _explain(error: Any) -> Iterator[Found]:
         word = "at least" if error.validator == "minItems" else "at most"
         yield path, f"must have {word} {expected} entries; it has {len(value)}"
     elif error.validator == "pattern":
-        yield path, f"must match {expected}; it is {_show(value)}"
+        yield path, f"must match {error.schema['x-pattern']}; it is {_show(value)}"
     else:
         yield path, error.message
+
+
+def as_python_pattern(pattern: str) -> str:
+    """A pattern of RE2, whose `$` matches at the very end only, where Python's also does before a last newline."""
+    made, escaped, in_class = [], False, False
+    for c in pattern:
+        if not escaped:
+            in_class = c == "[" or (in_class and c != "]")
+        made.append(r"\Z" if c == "$" and not escaped and not in_class else c)
+        escaped = c == "\\" and not escaped
+    return "".join(made)
 
 
 def _show(value: Any) -> str:
@@ -99,6 +111,11 @@ def _convert(schema: dict[str, Any]) -> dict[str, Any]:
         for name, value in schema.items()
         if not name.startswith("x-kubernetes-") and name not in _NOT_JSON_SCHEMA
     }
+    if schema.get("x-kubernetes-int-or-string"):
+        made["type"] = ["integer", "string"]
+        del made["anyOf"]  # says the same
+    if "pattern" in schema:
+        made |= {"pattern": as_python_pattern(schema["pattern"]), "x-pattern": schema["pattern"]}
     if "properties" in schema:
         made["properties"] = {name: _convert(below) for name, below in schema["properties"].items()}
         made["additionalProperties"] = False

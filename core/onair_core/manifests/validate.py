@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from onair_core.manifests.crd import API_VERSION, GROUP, Crd, crds
-from onair_core.manifests.load import Document, Loaded, Problem
+from onair_core.manifests.load import Document, Identity, Loaded, Problem
+from onair_core.manifests.metadata import metadata_problems
 from onair_core.manifests.schema import rule_problems, shape_problems, with_defaults
 
 DEFAULT_NAMESPACE = "default"
-Identity = tuple[str, str, str]
-"""(kind, namespace, name); the namespace is empty for cluster-scoped kinds."""
-
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-_METADATA = frozenset(
-    [
-        "name",
-        "namespace",
-        "labels",
-        "annotations",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "managedFields",
-        "finalizers",
-        "ownerReferences",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-    ]
-)
+_RESEMBLES = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +32,10 @@ class Manifest:
 
 @dataclass(slots=True)
 class Validated:
-    """`broken`: identities whose document is there, but not valid. `skipped`: documents of other kinds.
+    """What the documents declare.
 
-    `unreadable`: files whose documents are unknown now.
+    `broken`: identities whose document is there, but not valid. `skipped`: documents of other kinds. `unreadable`:
+    files and folders of which it is not known what they declare; absolute.
     """
 
     manifests: dict[Identity, Manifest] = field(default_factory=dict)
@@ -70,45 +48,61 @@ class Validated:
 def validate(loaded: Loaded, old: Callable[[Identity], dict[str, Any] | None] = lambda _: None) -> Validated:
     """Judges every document; one that is wrong does not stop the others.
 
-    `old`: the object as it is now, if it exists.
+    `old`: the object as it is now, if it exists. A wrong document of no object that exists may be one that does, with
+    a mistake in its kind or name: its file counts as unreadable.
     """
     result = Validated(problems=list(loaded.problems), unreadable=set(loaded.unreadable))
     for document in loaded.documents:
-        kind, api_version = document.value.get("kind"), document.value.get("apiVersion")
-        if kind == "Secret" and api_version == "v1":
-            value, problems = _secret(document)
-            namespaced = True
-        elif isinstance(api_version, str) and api_version.split("/")[0] == GROUP:
-            crd = crds().get(kind) if isinstance(kind, str) else None
-            if crd is None or api_version != API_VERSION:
-                known = f"{API_VERSION}: {', '.join(sorted(crds()))}"
-                result.problems.append(
-                    document.problem(("kind",), f"unknown kind {kind} in {api_version}; known are {known}")
-                )
-                continue
-            namespaced = crd.namespaced
-            identity = _identity(document, namespaced)
-            value, problems = _custom(document, crd, old(identity) if identity else None)
-        elif isinstance(kind, str) and isinstance(api_version, str):
-            result.skipped.append(f"{document.file}: {kind} is not OnAir's; skipped")
+        judged = _judge(document, old)
+        if isinstance(judged, str):
+            result.skipped.append(judged)
             continue
-        else:
-            result.problems.append(document.problem((), "expected an object with apiVersion and kind"))
-            continue
-        identity = _identity(document, namespaced)
+        identity, value, problems = judged
         if identity is None or problems:
             result.problems += sorted(problems)
+            if identity is None or old(identity) is None:
+                result.unreadable.add(document.source)
             if identity is not None:
                 result.broken.add(identity)
             continue
         if identity in result.manifests:
             first = result.manifests[identity].document
             where = f"{first.file}:{first.lines.get((), 1)}"
-            message = f"{kind} {identity[2]} is declared twice; the first one, in {where}, counts"
+            message = f"{identity[0]} {identity[2]} is declared twice; the first one, in {where}, counts"
             result.problems.append(document.problem(("metadata", "name"), message))
             continue
         result.manifests[identity] = Manifest(identity, value, document)
     return result
+
+
+_Judged = tuple[Identity | None, dict[str, Any], list[Problem]]
+
+
+def _judge(document: Document, old: Callable[[Identity], dict[str, Any] | None]) -> _Judged | str:
+    """Identity, object and problems; or why it is none of OnAir's business."""
+    kind, api_version = document.value.get("kind"), document.value.get("apiVersion")
+    if not isinstance(kind, str) or not isinstance(api_version, str):
+        return None, {}, [document.problem((), "expected an object with apiVersion and kind")]
+    if kind == "Secret" and api_version == "v1":
+        return _identity(document, namespaced=True), *_secret(document)
+    if api_version.split("/")[0] != GROUP and not _resembles_ours(kind, api_version):
+        return f"{document.file}: {kind} is not OnAir's; skipped"
+    crd = crds().get(kind)
+    if crd is None or api_version != API_VERSION:
+        known = f"{API_VERSION}: {', '.join(sorted(crds()))}; v1: Secret"
+        return None, {}, [document.problem(("kind",), f"unknown kind {kind} in {api_version}; known are {known}")]
+    identity = _identity(document, crd.namespaced)
+    if kind == "Asset":
+        return identity, {}, [document.problem(("kind",), "Assets are made by OnAir, one for each broadcast")]
+    return identity, *_custom(document, crd, old(identity) if identity else None)
+
+
+def _resembles_ours(kind: str, api_version: str) -> bool:
+    """Whether a slip of the pen may have made this of a document of ours."""
+    group, slash, _ = api_version.rpartition("/")
+    if slash and difflib.SequenceMatcher(None, group, GROUP).ratio() < _RESEMBLES:
+        return False
+    return bool(difflib.get_close_matches(kind, [*crds(), "Secret"], 1, _RESEMBLES))
 
 
 def _identity(document: Document, namespaced: bool) -> Identity | None:
@@ -116,11 +110,14 @@ def _identity(document: Document, namespaced: bool) -> Identity | None:
     if found is None:
         return None
     kind, namespace, name = found
+    declared = document.value["metadata"].get("namespace")
+    if declared is not None and not isinstance(declared, str):
+        return None
     return kind, (namespace or DEFAULT_NAMESPACE) if namespaced else "", name
 
 
 def _custom(document: Document, crd: Crd, old: dict[str, Any] | None) -> tuple[dict[str, Any], list[Problem]]:
-    problems = _metadata_problems(document, namespaced=crd.namespaced)
+    problems = metadata_problems(document, namespaced=crd.namespaced)
     # Defaults come first, as on the API server: two entries without a name have the same name.
     value = with_defaults({name: part for name, part in document.value.items() if name != "status"}, crd.schema)
     problems += [document.problem(path, message) for path, message in shape_problems(value, crd.schema)]
@@ -131,7 +128,7 @@ def _custom(document: Document, crd: Crd, old: dict[str, Any] | None) -> tuple[d
 
 
 def _secret(document: Document) -> tuple[dict[str, Any], list[Problem]]:
-    problems = _metadata_problems(document, namespaced=True)
+    problems = metadata_problems(document, namespaced=True)
     data: dict[str, str] = {}
     for part in ("data", "stringData"):
         content = document.value.get(part) or {}
@@ -144,9 +141,9 @@ def _secret(document: Document) -> tuple[dict[str, Any], list[Problem]]:
             elif part == "stringData":
                 data[key] = base64.b64encode(text.encode()).decode()
             else:
+                data[key] = text.replace("\n", "").replace("\r", "")  # as Go's decoder takes it
                 try:
-                    base64.b64decode(text, validate=True)
-                    data[key] = text
+                    base64.b64decode(data[key], validate=True)
                 except (binascii.Error, ValueError):
                     problems.append(document.problem((part, key), "must be base64; plain text goes into stringData"))
     value = _clean(document.value, "type", namespaced=True)
@@ -165,37 +162,3 @@ def _clean(value: dict[str, Any], content: str, *, namespaced: bool) -> dict[str
     if content in value:
         cleaned[content] = value[content]
     return cleaned
-
-
-def _metadata_problems(document: Document, *, namespaced: bool) -> list[Problem]:
-    metadata = document.value.get("metadata")
-    if not isinstance(metadata, dict):
-        return [document.problem(("metadata",), "is required")]
-    problems = [document.problem(("metadata", name), "unknown field") for name in metadata if name not in _METADATA]
-    name, namespace = metadata.get("name"), metadata.get("namespace")
-    if name is None:
-        problems.append(document.problem(("metadata", "name"), "is required"))
-    elif not isinstance(name, str) or len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
-        text = "must be lower-case letters, digits, '-' or '.', and begin and end with a letter or digit"
-        problems.append(document.problem(("metadata", "name"), f"{text}; it is {name!r}"))
-    if namespace is not None:
-        if not namespaced:
-            problems.append(document.problem(("metadata", "namespace"), "this kind is cluster-scoped; leave it out"))
-        elif not isinstance(namespace, str) or len(namespace) > 63 or not _LABEL.fullmatch(namespace):
-            problems.append(document.problem(("metadata", "namespace"), f"is not a namespace's name: {namespace!r}"))
-    for part, pattern in (("labels", _LABEL_VALUE), ("annotations", None)):
-        content = metadata.get(part)
-        if content is None:
-            continue
-        if not isinstance(content, dict):
-            problems.append(document.problem(("metadata", part), "must be an object"))
-            continue
-        for key, text in content.items():
-            path = ("metadata", part, key)
-            if not _QUALIFIED.fullmatch(key):
-                problems.append(document.problem(path, "is not a valid key"))
-            elif not isinstance(text, str):
-                problems.append(document.problem(path, f'must be a string; put it in quotes: "{text}"'))
-            elif pattern is not None and (len(text) > 63 or not pattern.fullmatch(text)):
-                problems.append(document.problem(path, f"is not a valid label value: {text!r}"))
-    return problems

@@ -35,3 +35,8 @@ def with_condition(
     if before is None:
         return [*conditions, made]
     return [made if c["type"] == kind else c for c in conditions]
+
+
+def without_condition(conditions: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The conditions without this one."""
+    return [c for c in conditions if c["type"] != kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onair_core.contract import BroadcastEnd, EventType, JournalEvent, Phase
+from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.times import timestamp
 
 MAX_EVENTS = 20
@@ -85,6 +86,16 @@ def asset_status_after(status: Status, event: JournalEvent) -> Status:
 def new_asset_status(event: JournalEvent, playback: list[dict[str, Any]]) -> Status:
     """An Asset's status when its broadcast begins."""
     return {"state": "Preparing", "isLive": True, "startedAt": timestamp(event.at), "playback": playback}
+
+
+def asset_ready(status: Status, *, store_problem: str | None) -> Verdict:
+    """Whether an Asset can be played. `store_problem`: why its store cannot be opened."""
+    if store_problem is not None:
+        return Verdict(False, "StoreUnavailable", f"The recording cannot be read: {store_problem}")
+    state = status.get("state", "Preparing")
+    if state == "Ready":
+        return Verdict(True, "Playable", "")
+    return Verdict(False, state, status.get("error", "") or "Nothing is playable yet.")
 
 
 def _camel(fields: dict[str, Any]) -> dict[str, Any]:

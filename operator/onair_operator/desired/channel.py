@@ -51,6 +51,7 @@ def channel_config(
         test=spec.test,
         takeover=Takeover(cls.ingest.takeover),
         publisher_timeout=float(cls.ingest.publisher_timeout_seconds),
+        max_ingest_bitrate=cls.ingest.max_ingest_bits_per_second,
         packaging=PackagingSettings(
             segment_seconds=float(cls.packaging.segment_seconds),
             part_milliseconds=cls.packaging.part_milliseconds,

@@ -8,17 +8,17 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import IO
 
 import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY, generate_latest
-from watchfiles import Change as FileChange
-from watchfiles import awatch
 
 from onair_core.local_state import LocalState
 from onair_core.manifests import Problem
@@ -33,16 +33,16 @@ from onair_operator.local.control import Control
 from onair_operator.local.patience import insist
 from onair_operator.local.requests import waiting
 from onair_operator.local.secrets import root_secret
+from onair_operator.local.watch import watch
 from onair_operator.webhooks import Deliverer, Environment, OutboundPolicy
 
 log = structlog.get_logger(__name__)
 
-WATCH_DEBOUNCE_MS = 200
-# The watching thread wakes up this often, also when nothing happens.
-WATCH_STEP_MS = 200
 # A viewer that reads slowly does not hold up a stop for longer.
 HTTP_SHUTDOWN_SECONDS = 3.0
-MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+# `onair streams` and its like hold the lock for a moment, to see whether it is free.
+LOCK_TRIES = 20
+LOCK_PAUSE_SECONDS = 0.05
 
 
 class StartError(Exception):
@@ -74,6 +74,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     state = LocalState(options.state_dir)
+    _refuse_manifests_in_state(options)
     with _locked(state):
         async with _running(options, state, report) as (control, addresses):
             ready(state, addresses, control)
@@ -86,7 +87,7 @@ async def _running(
     options: Options, state: LocalState, report: Callable[[list[Problem]], None]
 ) -> AsyncIterator[tuple[Control, Addresses]]:
     """Sockets first, so that status can name them; then everything is known; then publishers and viewers come in."""
-    root = root_secret(state.folder, channels_exist=any(state.all("LiveStream")))
+    root = root_secret(state.folder, channels_exist=any(state.objects.glob("*/livestream/*")))
     logs = FileEventLogs(state.event_logs)
     control: Control | None = None
     host = ChannelHost(
@@ -168,25 +169,13 @@ async def _until(stop: asyncio.Event, *works: Awaitable[None]) -> None:
 
 
 async def _watch(options: Options, state: LocalState, control: Control) -> None:
-    """Manifests that change, and requests that come."""
-    state.requests.mkdir(parents=True, exist_ok=True)
-    await insist(partial(_take_requests, state, control))
-    own = state.folder.resolve()
-    requests = state.requests.resolve()
-    # A file is watched through its folder: editors replace files, and a watch on the file would end with it.
-    watched = {path if path.is_dir() else path.parent for path in options.paths} | {requests}
-
-    def concerns(_: FileChange, name: str) -> bool:
-        path = Path(name)
-        if requests in path.parents:
-            return path.suffix == ".json"
-        return own not in path.parents and path.suffix in MANIFEST_SUFFIXES
-
-    async for changes in awatch(*watched, watch_filter=concerns, debounce=WATCH_DEBOUNCE_MS, step=WATCH_STEP_MS):
-        if any(requests in Path(name).parents for _, name in changes):
-            await insist(partial(_take_requests, state, control))
-        if any(requests not in Path(name).parents for _, name in changes):
-            await insist(control.reconcile)
+    await watch(
+        options.paths,
+        state,
+        reconcile=partial(insist, control.reconcile),
+        take_requests=partial(insist, partial(_take_requests, state, control)),
+        is_due=lambda: control.reconcile_is_due,
+    )
 
 
 async def _take_requests(state: LocalState, control: Control) -> None:
@@ -223,7 +212,7 @@ def _write_endpoint(state: LocalState, addresses: Addresses) -> None:
         "pid": os.getpid(),
     }
     temporary = state.folder / ".endpoint.json.new"
-    temporary.write_text(json.dumps(content) + "\n")
+    temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
     temporary.replace(state.folder / "endpoint.json")
 
 
@@ -237,14 +226,30 @@ def _locked(state: LocalState) -> Iterator[None]:
     except OSError as error:
         raise StartError(f"the state folder {state.folder} cannot be used: {error.strerror}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(file):
             raise StartError(
                 f"another onair local serves {state.folder}; end it first, or give this one a --state-dir of its own"
-            ) from None
+            )
         (state.folder / "endpoint.json").unlink(missing_ok=True)
         yield
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """False when another process goes on holding it."""
+    for _ in range(LOCK_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(LOCK_PAUSE_SECONDS)
+    return False
+
+
+def _refuse_manifests_in_state(options: Options) -> None:
+    """What OnAir writes must never be read as manifests. Raises `StartError`."""
+    own = options.state_dir.resolve()
+    for path in options.paths:
+        if path.resolve() == own or own in path.resolve().parents:
+            raise StartError(f"{path} is inside the state folder {options.state_dir}; keep manifests elsewhere")
 
 
 @contextlib.contextmanager

@@ -9,10 +9,13 @@ from onair_core.contract import JournalEvent
 from onair_core.manifests import API_VERSION
 from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
-from onair_operator.decide.status import new_asset_status
+from onair_media.store import StoreError
+from onair_operator.decide.conditions import with_condition
+from onair_operator.decide.status import asset_ready, new_asset_status
 from onair_operator.decide.times import timestamp
 from onair_operator.local.addresses import Addresses
-from onair_operator.local.objects import Object, Objects, identity_of
+from onair_operator.local.bookkeeping import Object
+from onair_operator.local.objects import Objects, identity_of
 from onair_operator.local.plan import Plan
 
 
@@ -63,7 +66,7 @@ class Assets:
         }
 
     async def write(self, asset: Object, now: float) -> None:
-        """Keeps an Asset with its status, and plays it by its IDs."""
+        """Keeps an Asset with its status, and plays it by its IDs. Raises `StoreError`, with all that kept."""
         found = self._objects.get(identity_of(asset))
         if found is None:
             bare = {name: part for name, part in asset.items() if name != "status"}
@@ -72,14 +75,23 @@ class Assets:
             found = self._objects.get(identity_of(asset)) or asset
             found["metadata"]["creationTimestamp"] = created or found["metadata"]["creationTimestamp"]
         found["status"] = asset["status"]
-        await self._objects.update(found)
-        self.serve(found)
+        await self.serve(found, now)
 
-    def serve(self, asset: Object) -> None:
-        """Plays an Asset by its IDs."""
-        ids = {entry["id"] for entry in asset.get("status", {}).get("playback", [])}
-        spec = asset["spec"]
-        self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
+    async def serve(self, asset: Object, now: float) -> None:
+        """Plays an Asset by its IDs, and keeps its status. Raises `StoreError`, which status tells, too."""
+        status, spec, generation = asset.get("status", {}), asset["spec"], asset["metadata"]["generation"]
+        ids = {entry["id"] for entry in status.get("playback", [])}
+        failure: StoreError | None = None
+        try:
+            self._host.set_asset(asset["metadata"]["name"], spec["store"]["url"], ids, spec.get("title", ""))
+        except StoreError as error:
+            failure = error
+        ready = asset_ready(status, store_problem=None if failure is None else str(failure))
+        conditions = with_condition(status.get("conditions", []), "Ready", ready, generation=generation, now=now)
+        asset["status"] = {**status, "observedGeneration": generation, "conditions": conditions}
+        await self._objects.update(asset)
+        if failure is not None:
+            raise failure
 
     async def note_finished(self, recording: Recording) -> None:
         """What the recording came to in the store: the last word on its duration."""

@@ -10,44 +10,46 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import structlog
 
-from onair_core.contract import EventType, JournalEvent, Phase, StreamRef
+from onair_core.contract import EventType, JournalEvent, StreamRef
 from onair_core.local_state import LocalState
-from onair_core.manifests import Problem, Validated, load, validate
+from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
-from onair_operator.decide.conditions import with_condition
+from onair_media.store import StoreError, open_store
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
-from onair_operator.desired.channel import reconnect_window
 from onair_operator.eventlog import FileEventLogs, Subject, append_journal, append_own, close, update
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.assets import Assets
+from onair_operator.local.bookkeeping import JOURNAL, OBSERVED, SOURCE, Object, note, noted
+from onair_operator.local.classes import class_status
+from onair_operator.local.departures import Departures
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
-from onair_operator.local.objects import SOURCE, Object, Objects, identity_of
-from onair_operator.local.observed import OBSERVED, events_of_change, mark
+from onair_operator.local.faults import Faults
+from onair_operator.local.objects import Objects, identity_of
+from onair_operator.local.observed import events_of_change, mark
 from onair_operator.local.patience import insist
 from onair_operator.local.plan import Plan, plan, stream_ref
 from onair_operator.local.secrets import stream_key_secret
+from onair_operator.local.stamps import stamp
+from onair_operator.local.stream_status import configured_status
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
 log = structlog.get_logger(__name__)
 
-JOURNAL = "onair.dev/journal"
-"""Annotation: epoch and n of the last journal record that is in status."""
-
-COMPLETE = "onair.dev/complete"
-"""Annotation: ends the broadcast of this id, once, and may stay."""
-
 _KINDS = ("Secret", "LiveStreamClass", "WebhookEndpoint", "LiveStream")
+RETRY_SECONDS = 5.0
 
 
 class Control:
     """`deliverer` and `host` are started and stopped by the caller.
 
-    A turn that the disk refuses raises `OSError`, and may be taken again (`patience.insist`).
+    A turn that the disk refuses raises `OSError`, and may be taken again (`patience.insist`). What goes wrong with one
+    object costs that object, and is tried again.
     """
 
     def __init__(
@@ -75,6 +77,9 @@ class Control:
         self._assets = Assets(self.objects, host, root=root, addresses=addresses, default_store=self._default_store)
         self._plans: dict[str, Plan] = {}
         self._reported: list[Problem] | None = None
+        self._departures = Departures(stamp)
+        self._faults = Faults()
+        self._reconciled_at = 0.0
         self._turn = asyncio.Lock()
         self._grown: dict[str, StreamRef] = {}
         self._finished: dict[str, Recording] = {}
@@ -110,18 +115,31 @@ class Control:
             result = await asyncio.to_thread(self._read)
             self._tell_problems(result.problems)
             await self._apply(result)
-            gone = self._gone(result)
+            now = self._host.clock.now()
+            # First, so that what the gone ones held is free for others.
+            for value in self._departures.look(self._declared(), result, now):
+                with self._contained(value, "the removal of "):
+                    await self._delete(value)
             await self._configure()
-            for value in gone:
-                await self._delete(value)
-            await self._set_endpoints()
+            with self._faults.contained("webhook endpoints"):
+                await self._set_endpoints()
+            self._faults.forget_the_rest()
+            self._reconciled_at = now
+
+    @property
+    def reconcile_is_due(self) -> bool:
+        """Whether to `reconcile` although nothing changed."""
+        now, again = self._host.clock.now(), self._departures.look_again_at
+        return (again is not None and now >= again) or (
+            bool(self._faults) and now >= self._reconciled_at + RETRY_SECONDS
+        )
 
     async def start_endpoints(self) -> None:
         """Delivery begins, once everything is known."""
         await self._deliverer.start(await self._endpoints())
 
     def _read(self) -> Validated:
-        return validate(load(self._paths), self.objects.get)
+        return validate(load(self._paths, [self._state.folder.resolve()]), self.objects.get)
 
     def _tell_problems(self, problems: list[Problem]) -> None:
         if problems != self._reported:
@@ -133,32 +151,53 @@ class Control:
         for kind in _KINDS:
             for manifest in result.manifests.values():
                 if manifest.identity[0] == kind:
-                    await self.objects.apply(manifest.value, now, manifest.document.file)
+                    with self._contained(manifest.value, "the manifest of "):
+                        await self.objects.apply(manifest.value, now, manifest.document.source)
 
-    def _gone(self, result: Validated) -> list[Object]:
-        """Objects whose document is not there any more. What cannot be read now is kept as it was."""
-        present = set(result.manifests) | result.broken
-        gone = []
-        for kind in ("LiveStream", "WebhookEndpoint", "LiveStreamClass", "Secret"):
-            for value in self.objects.all(kind):
-                source = value["metadata"].get("annotations", {}).get(SOURCE)
-                if source is not None and identity_of(value) not in present and source not in result.unreadable:
-                    gone.append(value)
-        return gone
+    def _declared(self) -> list[Object]:
+        """Everything that can come from manifests; streams first, Secrets last."""
+        return [value for kind in reversed(_KINDS) for value in self.objects.all(kind)]
+
+    def _contained(self, value: Object, what: str = "") -> AbstractContextManager[None]:
+        """Errors cost this object only. `what` of it is tried, when that is not all of it."""
+        kind, namespace, name = identity_of(value)
+        return self._faults.contained(f"{what}{kind} {namespace}{'/' if namespace else ''}{name}")
 
     async def _configure(self) -> None:
         self._plans = {made.ref.uid: made for made in self._plan()}
         for made in self._plans.values():
-            await self._keep_generated_key(made)
-            await self._host.configure(made.config)
-            self._host.set_title(made.ref, made.spec.title)
-            await self._take_in_stream(made.ref)
-            await self._write_status(made)
-            wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
-            if wanted:
-                self._host.complete(made.ref, wanted)
+            with self._contained(made.stream):
+                await self._configure_stream(made)
         for asset in self.objects.all("Asset"):
-            self._assets.serve(asset)
+            with self._contained(asset):
+                await self._assets.serve(asset, self._host.clock.now())
+        await self._write_class_status()
+
+    async def _configure_stream(self, made: Plan) -> None:
+        await self._keep_generated_key(made)
+        await self._host.configure(made.config)
+        self._host.set_title(made.ref, made.spec.title)
+        await self._take_in_stream(made.ref)
+        await self._write_status(made)
+        wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
+        if wanted:
+            self._host.complete(made.ref, wanted)
+
+    async def _write_class_status(self) -> None:
+        classes = {value["metadata"]["name"]: value for value in self.objects.all("LiveStreamClass")}
+        for name, value in classes.items():
+            problem = None
+            url = value["spec"].get("store", {}).get("url", self._default_store)
+            with self._faults.contained(f"the store of LiveStreamClass {name}"):
+                try:
+                    await asyncio.to_thread(open_store, url)
+                except StoreError as error:
+                    problem = str(error)
+                    raise
+            with self._contained(value):
+                now = self._host.clock.now()
+                value["status"] = class_status(value, classes, store_problem=problem, now=now)
+                await self.objects.update(value)
 
     def _plan(self) -> list[Plan]:
         classes = {value["metadata"]["name"]: value for value in self.objects.all("LiveStreamClass")}
@@ -174,6 +213,7 @@ class Control:
             secret=lambda namespace, name: self.objects.get(("Secret", namespace, name)),
             asset_ids=asset_ids,
             default_store=self._default_store,
+            contained=lambda stream: self._faults.contained(f"the plan of LiveStream {stream}"),
         )
 
     async def _keep_generated_key(self, made: Plan) -> None:
@@ -186,40 +226,12 @@ class Control:
         if stream is None:
             return
         now = self._host.clock.now()
-        generation = stream["metadata"]["generation"]
-        status = dict(stream.get("status", {}))
-        if status.get("observedGeneration") != generation or "phase" not in status:
-            active = status.get("phase") == Phase.ACTIVE and "broadcast" in status
-            status["phase"] = (Phase.DISABLED if made.spec.disabled else Phase.ACTIVE if active else Phase.IDLE).value
-        status |= {
-            "observedGeneration": generation,
-            "className": made.class_name,
-            "reconnectWindowSeconds": reconnect_window(made.spec),
-            "ingest": {
-                "rtmp": self._addresses.ingest("rtmp", made.cls),
-                "rtmps": self._addresses.ingest("rtmps", made.cls),
-                "streamKeySecret": {"name": made.key_secret[0], "key": made.key_secret[1]},
-            },
-            "playback": [
-                {
-                    "name": entry.name,
-                    "id": entry.id,
-                    "policy": entry.policy,
-                    "url": self._addresses.playback(entry.id, made.cls),
-                }
-                for entry in made.config.playback
-            ],
-        }
-        status.setdefault("connected", False)
-        status.setdefault("recording", False)
-        status["conditions"] = with_condition(
-            status.get("conditions", []), "Ready", made.ready, generation=generation, now=now
-        )
+        status = configured_status(stream, made, self._addresses, now)
         told = events_of_change(stream, status["playback"])
         for event, _ in told:
             status = with_event(status, event, now)
         stream["status"] = status
-        stream["metadata"].setdefault("annotations", {})[OBSERVED] = mark(stream["spec"])
+        note(stream, OBSERVED, mark(stream["spec"]))
         if told:
             await self._append_own(stream, told, now)
         await self.objects.update(stream)
@@ -248,11 +260,12 @@ class Control:
         await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
         await update(self._logs, _subject(value), close)
         self._deliverer.wake(ref.uid)
-        await self.objects.delete(identity_of(value))
         secret = stream_key_secret(value, "")
         generated = self.objects.get(identity_of(secret))
-        if generated is not None and SOURCE not in generated["metadata"].get("annotations", {}):
+        if generated is not None and noted(generated, SOURCE) is None:
             await self.objects.delete(identity_of(secret))
+        # The stream last: a process that is killed before that does all of this again.
+        await self.objects.delete(identity_of(value))
         self._host.forget(ref)
         self._plans.pop(ref.uid, None)
         log.info("stream deleted", stream=str(ref))
@@ -267,9 +280,11 @@ class Control:
             fared, self._fared = self._fared, set()
             try:
                 for ref in grown.values():
-                    await self._take_in_stream(ref, settle=False)
+                    with self._faults.contained(f"LiveStream {ref}"):
+                        await self._take_in_stream(ref, settle=False)
                 for recording in finished.values():
-                    await self._assets.note_finished(recording)
+                    with self._faults.contained(f"Asset {recording.origin.namespace}/{recording.id}"):
+                        await self._assets.note_finished(recording)
                 for uid in fared:
                     await self._write_endpoint_status(uid)
             except BaseException:
@@ -301,9 +316,12 @@ class Control:
             lambda log: append_journal(log, events, lambda e: snapshots[e.epoch, e.n], now=now),
         )
         for asset in assets.values():
-            await self._assets.write(asset, now)
+            try:
+                await self._assets.write(asset, now)
+            except StoreError as error:
+                self._faults.note(f"Asset {ref.namespace}/{asset['metadata']['name']}", str(error))
         last = events[-1]
-        stream["metadata"].setdefault("annotations", {})[JOURNAL] = f"{last.epoch}.{last.n}"
+        note(stream, JOURNAL, f"{last.epoch}.{last.n}")
         await self.objects.update(stream)
         channel.journal.acknowledge(stored.journal.epoch, stored.journal.n)
         self._deliverer.wake(ref.uid)
@@ -369,7 +387,7 @@ class Control:
 
 
 def _journal_cursor(stream: Object) -> tuple[int, int]:
-    epoch, _, n = stream["metadata"].get("annotations", {}).get(JOURNAL, "0.0").partition(".")
+    epoch, _, n = (noted(stream, JOURNAL) or "0.0").partition(".")
     return int(epoch), int(n)
 
 

@@ -10,7 +10,10 @@ from onair_core.contract import PlaybackEntry
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one LiveStream asks for. `held`: playback IDs that its status records; `created_at` sorts."""
+    """What one LiveStream asks for.
+
+    `held`: playback IDs that its status records; `holds_key`: so is its key. `created_at` and `name` sort.
+    """
 
     uid: str
     name: str
@@ -18,6 +21,7 @@ class Claim:
     entries: tuple[PlaybackEntry, ...]
     key: str | None = field(repr=False)
     held: frozenset[str] = frozenset()
+    holds_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Grant:
 
 
 def grant(claims: Iterable[Claim], taken: Mapping[str, str]) -> dict[str, Grant]:
-    """By uid. Who holds an ID already keeps it, else the older gets it. `taken`: IDs of recordings, by holder."""
-    ordered = sorted(claims, key=lambda claim: (claim.created_at, claim.uid))
+    """By uid. Who holds an ID or a key keeps it, else the older gets it. `taken`: IDs of recordings, by holder."""
+    ordered = sorted(claims, key=lambda claim: (claim.created_at, claim.name))
     holders: dict[str, Claim] = {}
     for claim in ordered:
         for entry in claim.entries:
@@ -41,7 +45,7 @@ def grant(claims: Iterable[Claim], taken: Mapping[str, str]) -> dict[str, Grant]
         for entry in claim.entries:
             holders.setdefault(entry.id, claim)
     keys: dict[str, Claim] = {}
-    for claim in ordered:
+    for claim in sorted(ordered, key=lambda claim: not claim.holds_key):
         if claim.key is not None:
             keys.setdefault(claim.key, claim)
     grants: dict[str, Grant] = {}

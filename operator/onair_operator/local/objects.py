@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import structlog
 import yaml
 
 from onair_core.local_state import LocalState
-from onair_core.manifests import Identity
+from onair_core.manifests import COMPLETE, Identity
 from onair_operator.decide.times import timestamp
+from onair_operator.local import durable
+from onair_operator.local.bookkeeping import BOOKKEEPING, SOURCE, Object, note, noted
 
-SOURCE = "onair.dev/source"
-"""Annotation: the manifest file an object comes from. Objects without it were made by OnAir."""
+log = structlog.get_logger(__name__)
 
-_OWN_PREFIX = "onair.dev/"
-Object = dict[str, Any]
+DAMAGED = ".damaged"
+"""Added to the name of a file that holds no object: it is kept, and not looked at again."""
 
 
 class Change(Enum):
@@ -49,10 +49,10 @@ class Objects:
         # One thread: a write whose waiter was cancelled is over before the next one begins.
         self._disk = ThreadPoolExecutor(1, "objects")
         for file in sorted(state.objects.glob("*/*/*.yaml")):
-            value = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-            if isinstance(value, dict) and "metadata" in value:
+            value = _read(file)
+            if value is not None:
                 self._objects[identity_of(value)] = value
-                self._version = max(self._version, int(value["metadata"].get("resourceVersion", 0)))
+                self._version = max(self._version, int(value["metadata"]["resourceVersion"]))
 
     def get(self, identity: Identity) -> Object | None:
         """A copy; None when there is none."""
@@ -65,39 +65,42 @@ class Objects:
             yield copy.deepcopy(value)
 
     async def apply(self, value: Object, now: float, source: str | None = None) -> Change:
-        """Makes an object what a manifest says. Status and annotations that OnAir made stay."""
+        """Makes an object what a manifest says. Status and what OnAir noted stay. `source`: the manifest's file."""
         identity = identity_of(value)
         before = self._objects.get(identity)
-        annotations = dict(value["metadata"].get("annotations", {}))
-        if source is not None:
-            annotations[SOURCE] = source
         if before is None:
             metadata = {
                 **value["metadata"],
-                "annotations": annotations,
                 "uid": str(uuid.uuid4()),
                 "generation": 1,
                 "creationTimestamp": timestamp(now),
             }
-            await self._write({**value, "metadata": metadata})
+            made = {**value, "metadata": metadata}
+            if source is not None:
+                note(made, SOURCE, source)
+            await self._write(made)
             return Change.CREATED
         kept = before["metadata"]
-        for name, text in kept.get("annotations", {}).items():
-            if name.startswith(_OWN_PREFIX) and name != SOURCE:
-                annotations.setdefault(name, text)
+        annotations = dict(value["metadata"].get("annotations", {}))
+        if COMPLETE in kept.get("annotations", {}):
+            annotations.setdefault(COMPLETE, kept["annotations"][COMPLETE])
         content = {name: part for name, part in value.items() if name != "metadata"}
         changed = any(before.get(name) != part for name, part in content.items()) or ("spec" in before) != (
             "spec" in value
         )
         metadata = {**kept, "annotations": annotations, "labels": value["metadata"].get("labels", {})}
-        if not metadata["labels"]:
-            del metadata["labels"]
+        for name in ("labels", "annotations"):
+            if not metadata[name]:
+                del metadata[name]
         if changed:
             metadata["generation"] = kept["generation"] + 1
         made = {**content, "metadata": metadata}
-        if "status" in before:
-            made["status"] = before["status"]
-        if not changed and made["metadata"] == kept:
+        for name in ("status", BOOKKEEPING):
+            if name in before:
+                made[name] = copy.deepcopy(before[name])
+        if source is not None:
+            note(made, SOURCE, source)
+        if not changed and made["metadata"] == kept and noted(made, SOURCE) == noted(before, SOURCE):
             return Change.NONE
         await self._write(made)
         return Change.UPDATED if changed else Change.RELABELLED
@@ -134,16 +137,32 @@ class Objects:
 
 
 def _replace(path: Path, text: str, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.sync_folder(path.parent.parent)
+    durable.replace(path, text.encode(), mode)
 
 
-_ORDER = ("apiVersion", "kind", "metadata", "type", "spec", "data", "status")
+def _read(file: Path) -> Object | None:
+    """None for a file that holds no object; it is put aside."""
+    try:
+        value = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        metadata = value["metadata"]
+        whole = isinstance(value["kind"], str) and isinstance(metadata["generation"], int)
+        whole = whole and all(isinstance(metadata[name], str) for name in ("name", "uid", "creationTimestamp"))
+        int(metadata["resourceVersion"])
+        problem = "" if whole else "no object"
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = str(error)
+    if not problem:
+        return dict(value)
+    aside = file.with_name(file.name + DAMAGED)
+    log.error("an object's file is damaged, and put aside", file=str(file), aside=aside.name, problem=problem)
+    file.replace(aside)
+    return None
+
+
+_ORDER = ("apiVersion", "kind", "metadata", "type", "spec", "data", "status", BOOKKEEPING)
 
 
 def identity_of(value: Object) -> Identity:

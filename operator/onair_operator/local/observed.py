@@ -11,9 +11,7 @@ import json
 from typing import Any
 
 from onair_core.contract import EventType
-
-OBSERVED = "onair.dev/observed"
-"""Annotation: the mark of the spec that the event log knows."""
+from onair_operator.local.bookkeeping import OBSERVED, noted
 
 _DISABLED = " disabled"
 
@@ -28,7 +26,7 @@ def mark(spec: dict[str, Any]) -> str:
 def events_of_change(stream: dict[str, Any], playback: list[dict[str, Any]]) -> list[tuple[EventType, str]]:
     """The events, each with the key that makes it unique. `playback`: what status.playback is about to be."""
     metadata = stream["metadata"]
-    told = metadata.get("annotations", {}).get(OBSERVED)
+    told = noted(stream, OBSERVED)
     now = mark(stream["spec"])
     if told is None:
         return [(EventType.STREAM_CREATED, "created")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,26 +12,33 @@ from onair_core.contract import ChannelConfig, PlaybackEntry, StreamRef
 from onair_core.manifests import LiveStreamClassSpec, LiveStreamSpec, spec_of
 from onair_operator.decide.conditions import Verdict
 from onair_operator.desired.channel import channel_config
+from onair_operator.local.bookkeeping import SOURCE, noted
+from onair_operator.local.classes import BUILT_IN_CLASS, default_class
 from onair_operator.local.names import Claim, grant
-from onair_operator.local.secrets import secret_value
+from onair_operator.local.secrets import generated_secret_name, secret_value
 
+# Reasons that say nothing against the key itself: a publisher is not cut for them.
+_KEEP_KEY = ("SecretNotOwned",)
 Object = dict[str, Any]
-BUILT_IN_CLASS = "standard"
-DEFAULT_CLASS = "onair.dev/is-default-class"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One LiveStream's. `generated_key`: to be kept in a Secret of its own; `key_secret`: (name, key) of the Secret."""
+    """One LiveStream's.
+
+    `class_name`: None when there is no such class. `generated_key`: to be kept in a Secret of its own; `key_secret`:
+    (name, key) of the Secret. `key_fingerprint`: of the key that it holds now.
+    """
 
     stream: Object = field(repr=False)
     ref: StreamRef
     spec: LiveStreamSpec
-    class_name: str
+    class_name: str | None
     cls: LiveStreamClassSpec
     config: ChannelConfig
     ready: Verdict
     key_secret: tuple[str, str]
+    key_fingerprint: str | None
     generated_key: str | None = field(repr=False)
 
 
@@ -47,9 +55,16 @@ def plan(
     secret: Callable[[str, str], Object | None],
     asset_ids: Mapping[str, str],
     default_store: str,
+    contained: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Plan]:
-    """`secret(namespace, name)` finds Secrets; `asset_ids`: playback IDs of recordings, by recording."""
-    drafts = [_draft(stream, classes, root, secret) for stream in streams]
+    """`secret(namespace, name)` finds Secrets; `asset_ids`: playback IDs of recordings, by recording.
+
+    `contained(stream)`: within it errors cost that stream only.
+    """
+    drafts = []
+    for stream in streams:
+        with contained(str(stream_ref(stream))):
+            drafts.append(_draft(stream, classes, root, secret))
     grants = grant((draft.claim for draft in drafts), asset_ids)
     plans = []
     for draft in drafts:
@@ -77,6 +92,7 @@ def plan(
                 config=config,
                 ready=ready or Verdict(True, "AcceptingPublisher", "A publisher with the stream key can go live."),
                 key_secret=draft.key_secret,
+                key_fingerprint=_fingerprint(root, granted.key),
                 generated_key=draft.generated_key,
             )
         )
@@ -88,7 +104,7 @@ class _Draft:
     stream: Object
     ref: StreamRef
     spec: LiveStreamSpec
-    class_name: str
+    class_name: str | None
     cls: LiveStreamClassSpec
     claim: Claim
     problem: Verdict | None
@@ -105,12 +121,17 @@ def _draft(
     reference = spec.stream_key.secret_ref
     if reference is None:
         key: str | None = identity.stream_key(root, ref.namespace, ref.name, spec.stream_key.rotation)
-        generated = key
-        key_secret = (f"{ref.name}-stream-key", "streamKey")
+        key_secret = (generated_secret_name(ref.name), "streamKey")
+        if noted(secret(ref.namespace, key_secret[0]) or {}, SOURCE) is None:
+            generated = key
+        else:
+            message = f"Secret {key_secret[0]} comes from a manifest; the generated stream key needs that name"
+            problem = problem or Verdict(False, "SecretNotOwned", message)
     else:
         key_secret = (reference.name, reference.key)
         key, key_problem = _own_key(secret(ref.namespace, reference.name), *key_secret)
         problem = problem or key_problem
+    status = stream.get("status", {})
     entries = tuple(
         PlaybackEntry(
             entry.name, entry.id or identity.playback_id(root, ref.namespace, ref.name, entry.name), entry.policy
@@ -122,27 +143,25 @@ def _draft(
         name=str(ref),
         created_at=stream["metadata"]["creationTimestamp"],
         entries=entries,
-        key=key if problem is None else None,
-        held=frozenset(entry["id"] for entry in stream.get("status", {}).get("playback", [])),
+        key=key if problem is None or problem.reason in _KEEP_KEY else None,
+        held=frozenset(entry["id"] for entry in status.get("playback", [])),
+        holds_key=key is not None and status.get("ingest", {}).get("streamKeyFingerprint") == _fingerprint(root, key),
     )
     return _Draft(stream, ref, spec, class_name, cls, claim, problem, key_secret, generated)
 
 
 def _class(
     stream: Object, spec: LiveStreamSpec, classes: Mapping[str, Object]
-) -> tuple[str, LiveStreamClassSpec, Verdict | None]:
+) -> tuple[str | None, LiveStreamClassSpec, Verdict | None]:
     """The class a stream is bound to: named, bound before, marked as default, or the built-in one."""
-    name = spec.class_name or stream.get("status", {}).get("className") or _default_class(classes)
+    name = spec.class_name or stream.get("status", {}).get("className") or default_class(classes.values())
     found = classes.get(name)
     if found is None:
         if name == BUILT_IN_CLASS:
             return name, LiveStreamClassSpec(), None
         known = ", ".join(sorted({*classes, BUILT_IN_CLASS}))
-        return (
-            name,
-            LiveStreamClassSpec(),
-            Verdict(False, "ClassNotFound", f"no LiveStreamClass {name}; there are: {known}"),
-        )
+        problem = Verdict(False, "ClassNotFound", f"no LiveStreamClass {name}; there are: {known}")
+        return None, LiveStreamClassSpec(), problem
     cls = spec_of(found, LiveStreamClassSpec)
     namespace = stream["metadata"]["namespace"]
     allowed = cls.allowed_namespaces
@@ -152,29 +171,19 @@ def _class(
     return name, cls, None
 
 
-def _default_class(classes: Mapping[str, Object]) -> str:
-    marked = sorted(
-        name for name, value in classes.items() if value["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"
-    )
-    return marked[0] if marked else BUILT_IN_CLASS
-
-
 def _own_key(secret: Object | None, name: str, key: str) -> tuple[str | None, Verdict | None]:
     value = secret_value(secret, key)
     if value is None:
         what = f"Secret {name} has no key {key}" if secret else f"there is no Secret {name}"
         return None, Verdict(False, "StreamKeySecretMissing", f"{what} in this namespace")
     try:
-        text = value.decode("ascii").strip()
-    except UnicodeDecodeError:
-        text = ""
-    if len(text) < identity.MIN_STREAM_KEY_LENGTH or any(c.isspace() or c in "/?#&" for c in text):
-        message = (
-            f"the stream key in Secret {name} must have at least {identity.MIN_STREAM_KEY_LENGTH} ASCII characters, "
-            "without spaces and / ? # &"
-        )
-        return None, Verdict(False, "StreamKeyUnusable", message)
-    return text, None
+        return identity.own_stream_key(value), None
+    except ValueError as error:
+        return None, Verdict(False, "StreamKeyUnusable", f"the stream key in Secret {name} {error}")
+
+
+def _fingerprint(root: bytes, key: str | None) -> str | None:
+    return None if key is None else identity.fingerprint(identity.fingerprint_key(root), key)
 
 
 def _conflict(conflicts: tuple[tuple[str, str], ...]) -> Verdict:

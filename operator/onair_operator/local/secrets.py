@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from pathlib import Path
 from typing import Any
 
 from onair_core.identity import ROOT_SECRET_BYTES
+from onair_operator.local import durable
 
 
 class RootSecretError(Exception):
@@ -16,21 +16,23 @@ class RootSecretError(Exception):
 
 
 def root_secret(folder: Path, *, channels_exist: bool) -> bytes:
-    """The installation's root secret, made once with mode 0600. A lost one is never replaced while channels exist."""
+    """The installation's root secret, made once with mode 0600. A lost one is never replaced while channels exist.
+
+    An empty file is what a power cut leaves of one that nobody has used: it counts as none.
+    """
     file = folder / "root.secret"
     try:
         found = file.read_bytes()
     except FileNotFoundError:
+        found = b""
+    if not found:
         if channels_exist:
             raise RootSecretError(
-                f"{file} is missing, but there are channels: with another one all stream keys and playback IDs would "
-                "change. Restore it from a backup, or remove the state folder to begin anew."
-            ) from None
+                f"{file} is missing or empty, but there are channels: with another one all stream keys and playback "
+                "IDs would change. Restore it from a backup, or remove the state folder to begin anew."
+            )
         found = secrets.token_bytes(ROOT_SECRET_BYTES)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(found)
-            opened.flush()
-            os.fsync(opened.fileno())
+        durable.replace(file, found, 0o600)
     if len(found) < ROOT_SECRET_BYTES:
         raise RootSecretError(f"{file} has {len(found)} bytes; a root secret has {ROOT_SECRET_BYTES}")
     return found
@@ -42,6 +44,11 @@ def secret_value(secret: dict[str, Any] | None, key: str) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
+def generated_secret_name(stream: str) -> str:
+    """The Secret that a LiveStream's generated key is kept in."""
+    return f"{stream}-stream-key"
+
+
 def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
     """The Secret that holds a generated stream key, as the operator would make it."""
     metadata = stream["metadata"]
@@ -49,9 +56,9 @@ def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": f"{metadata['name']}-stream-key",
+            "name": generated_secret_name(metadata["name"]),
             "namespace": metadata["namespace"],
-            "labels": {"onair.dev/live-stream": metadata["name"]} if len(metadata["name"]) <= 63 else {},
+            "labels": {"onair.dev/live-stream": metadata["name"]},
         },
         "type": "Opaque",
         "data": {"streamKey": base64.b64encode(key.encode()).decode()},

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from onair_core.local_state import LocalState
-from onair_operator.local.objects import SOURCE
+from onair_operator.local.bookkeeping import SOURCE, noted
 from onair_operator.local.requests import CompleteRequest, submit
 from onair_operator.verbs.common import clear_errors, namespace_option, opened, state_dir_option
 
@@ -49,7 +49,7 @@ def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
     """Reset a stream's key: the old one stops working, and a publisher that used it is cut.
 
     Changes spec.streamKey.rotation in the manifest that declares the stream, and nothing else in it. Commit that
-    change where the manifest is kept in Git.
+    change where the manifest is kept in Git, and never revert it: with an earlier rotation the earlier key works again.
     """
     with clear_errors():
         state = opened(state_dir)
@@ -57,7 +57,7 @@ def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
     reference = stream["spec"].get("streamKey", {}).get("secretRef")
     if reference is not None:
         raise click.ClickException(f"{name} has a key of your own: change it in Secret {reference['name']}")
-    source = stream["metadata"].get("annotations", {}).get(SOURCE)
+    source = noted(stream, SOURCE)
     if source is None or not Path(source).is_file():
         raise click.ClickException(f"the manifest of {name} ({source}) is not there")
     rotation = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

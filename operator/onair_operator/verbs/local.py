@@ -65,7 +65,8 @@ def local(
 ) -> None:
     """Serve manifests on this machine: RTMP in, HLS out.
 
-    PATH is a manifest file or a folder of them. Edits take effect as they are saved. Stopped or killed, it goes on
+    PATH is a manifest file or a folder of them. Edits take effect as they are saved; what is removed is gone when it is
+    still missing two seconds later. Stopped or killed, it goes on
     where it was when it is started again.
     """
     if (tls_cert is None) != (tls_key is None):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onair_operator.local.bookkeeping import for_people
 from onair_operator.verbs.common import (
     age,
     clear_errors,
@@ -35,7 +36,8 @@ def streams(name: str | None, namespace: str | None, output: str, state_dir: Pat
         state = opened(state_dir)
         found = [state.stream(namespace or "default", name)] if name else list(state.all("LiveStream", namespace))
     if output in ("json", "yaml"):
-        show_structured(found[0] if name else found, output)
+        shown = [for_people(value) for value in found]
+        show_structured(shown[0] if name else shown, output)
         return
     rows = [_row(stream, wide=output == "wide") for stream in found]
     show_table(_WIDE if output == "wide" else _COLUMNS, rows, "No LiveStreams.")
@@ -80,7 +82,8 @@ def assets(name: str | None, namespace: str | None, output: str, state_dir: Path
         if not found:
             raise click.ClickException(f'no Asset "{name}" in namespace "{namespace or "default"}"; see onair assets')
     if output in ("json", "yaml"):
-        show_structured(found[0] if name else found, output)
+        shown = [for_people(value) for value in found]
+        show_structured(shown[0] if name else shown, output)
         return
     rows = []
     for asset in found:

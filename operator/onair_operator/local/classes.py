@@ -1,0 +1,57 @@
+"""LiveStreamClasses: which one is the default, and what their status says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from onair_core.manifests import DEFAULT_CLASS
+from onair_operator.decide.conditions import Verdict, with_condition, without_condition
+
+Object = dict[str, Any]
+BUILT_IN_CLASS = "standard"
+READY, DEFAULT = "Ready", "Default"
+
+
+def default_class(classes: Iterable[Object]) -> str:
+    """Of those that are marked the newest, of equally old ones the first by name, as with StorageClasses."""
+    marked = sorted((value for value in classes if _is_marked(value)), key=_name)
+    marked.sort(key=lambda value: value["metadata"].get("creationTimestamp", ""), reverse=True)
+    return _name(marked[0]) if marked else BUILT_IN_CLASS
+
+
+def class_status(
+    value: Object, classes: Mapping[str, Object], *, store_problem: str | None, now: float
+) -> dict[str, Any]:
+    """`status` of a class. `store_problem`: why its store cannot be opened; `now`: Unix seconds."""
+    generation = value["metadata"]["generation"]
+    status = {**value.get("status", {}), "observedGeneration": generation}
+    if store_problem is None:
+        ready = Verdict(True, "Usable", "Streams can be bound to this class.")
+    else:
+        ready = Verdict(False, "StoreUnavailable", f"Nothing can be recorded: {store_problem}")
+    conditions = with_condition(status.get("conditions", []), READY, ready, generation=generation, now=now)
+    if _is_marked(value):
+        chosen = default_class(classes.values())
+        verdict = _default_verdict(_name(value), chosen, [_name(c) for c in classes.values() if _is_marked(c)])
+        conditions = with_condition(conditions, DEFAULT, verdict, generation=generation, now=now)
+    else:
+        conditions = without_condition(conditions, DEFAULT)
+    return {**status, "conditions": conditions}
+
+
+def _default_verdict(name: str, chosen: str, marked: list[str]) -> Verdict:
+    if name != chosen:
+        return Verdict(False, "AnotherIsNewer", f"{chosen} is marked as the default, too, and newer: it is the default")
+    others = ", ".join(sorted(set(marked) - {name}))
+    message = f"Marked as the default, too, but older: {others}." if others else ""
+    return Verdict(True, "MarkedAsDefault", message)
+
+
+def _is_marked(value: Object) -> bool:
+    return bool(value["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true")
+
+
+def _name(value: Object) -> str:
+    name: str = value["metadata"]["name"]
+    return name
