@@ -1,23 +1,37 @@
 """Recordings: written segment by segment while live, played from the first segment on, plain HLS in the end.
 
-`model` is what a recording consists of (pure), `recorder` writes it, `folder` reads and finishes it, `view` plays it.
+`model` is what a recording consists of (pure), `recorder` writes it, `folder` reads it, `finishing` makes it plain
+HLS, `view` plays it.
 The format is documented in docs/store-format.md.
 """
 
-from onair_media.recording.folder import ResumePoint, finish_recording, read_recording
+from onair_media.recording.finishing import finish_recording
+from onair_media.recording.folder import (
+    DamagedError,
+    ResumePoint,
+    UnknownFormatError,
+    read_growing,
+    read_recording,
+    unfinished_recordings,
+)
 from onair_media.recording.library import AssetLibrary
-from onair_media.recording.model import Origin, Recording
+from onair_media.recording.model import SEGMENTS_TO_PLAY, Origin, Recording
 from onair_media.recording.recorder import Recorder, RecorderListener
 from onair_media.recording.view import RecordingView
 
 __all__ = [
+    "SEGMENTS_TO_PLAY",
     "AssetLibrary",
+    "DamagedError",
     "Origin",
     "Recorder",
     "RecorderListener",
     "Recording",
     "RecordingView",
     "ResumePoint",
+    "UnknownFormatError",
     "finish_recording",
+    "read_growing",
     "read_recording",
+    "unfinished_recordings",
 ]
