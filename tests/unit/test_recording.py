@@ -7,7 +7,7 @@ from pathlib import Path
 
 import m3u8
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onair_core.contract import BroadcastRef
@@ -213,6 +213,7 @@ async def test_the_next_epoch_goes_on_in_the_same_recording(tmp_path: Path) -> N
     assert parsed.segments[2].init_section.uri == f"{REF.id}/4/video/init-0.mp4"
 
 
+@settings(deadline=None, max_examples=50)  # its time is the disk's
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 30))
 def test_reading_it_back_gives_the_same_playlists(discontinuities: list[bool], fixed_at: int) -> None:
     async def check(folder: Path) -> None:

@@ -22,7 +22,7 @@ from onair_media.recording import (
     read_recording,
 )
 from onair_media.recording import library as library_module
-from onair_media.recording.model import record_segment
+from onair_media.recording.model import InitRecord, record_segment
 from onair_media.recording.view import StoredMedia
 from onair_media.store import ObjectStore, StoreError, open_store
 
@@ -58,7 +58,7 @@ def made(asset_id: str, count: int = 5, *, gap: tuple[Rendition, ...] = ()) -> R
     recording.fix_target_duration(2)
     for epoch in (1, 11):
         for number in range(count):
-            inits = [init("video"), init("audio")] if number == 0 else []
+            inits = [InitRecord.of(epoch, init(name)) for name in ("video", "audio")] if number == 0 else []
             one = segment(number, start=float(2 * number), gap=gap if number == 2 else ())
             record = record_segment(epoch, one, inits, discontinuity=number == 0, target_duration=2)
             recording.add(record)

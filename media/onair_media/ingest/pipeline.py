@@ -24,12 +24,9 @@ from onair_media.flv import (
 )
 from onair_media.hls import DISCONTINUITIES_PER_EPOCH, LiveWindow
 from onair_media.ingest.health import Figures, Health
-from onair_media.recording import Recorder, ResumePoint
+from onair_media.recording import SEGMENTS_TO_PLAY, Recorder, ResumePoint
 
 log = structlog.get_logger(__name__)
-
-# Active means playable: a player can start with two complete segments (docs/architecture.md).
-SEGMENTS_TO_PLAY = 2
 
 
 class PipelineListener(Protocol):

@@ -1,39 +1,40 @@
 """Where recordings are made: stores by URL, running recorders, and recordings that still have to be finished.
 
-A broadcast that has ended is finished in the background. A marker file remembers it until that is done, so that a
-killed process finishes its recordings when it starts again.
+A broadcast that has ended is finished in the background. That is remembered until it is done, so that a killed
+process finishes its recordings when it starts again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from onair_core.contract import BroadcastRef, StoreSettings, StreamRef
 from onair_media.ingest.clock import Clock
+from onair_media.ingest.unfinished import Unfinished, UnfinishedFiles
 from onair_media.recording import (
     AssetLibrary,
+    DamagedError,
     Origin,
     Recorder,
     RecorderListener,
     Recording,
+    UnknownFormatError,
     finish_recording,
+    read_growing,
     read_recording,
+    unfinished_recordings,
 )
 from onair_media.store import ObjectStore, StoreError, open_store
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 10.0
-
-
-class _Unfinished(msgspec.Struct, frozen=True):
-    asset: str
-    store: str
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 10.0, 300.0
+# A channel waits for it when the process starts, so it is not long; the recorder goes on trying.
+REOPEN_TRIES, REOPEN_RETRY_SECONDS = 3, 0.5
 
 
 class Studio:
@@ -41,11 +42,12 @@ class Studio:
 
     def __init__(self, folder: Path, clock: Clock, on_finished: Callable[[Recording], None]) -> None:
         self.library = AssetLibrary()
-        self._folder = folder
+        self._unfinished = UnfinishedFiles(folder)
         self._clock = clock
         self._on_finished = on_finished
         self._stores: dict[str, ObjectStore] = {}
         self._urls: dict[Recorder, str] = {}
+        self._busy: set[str] = set()  # assets that are being recorded or finished
         self._tasks: set[asyncio.Task[None]] = set()
 
     def store(self, url: str) -> ObjectStore:
@@ -71,39 +73,61 @@ class Studio:
             return None
         recorder = Recorder(store, ref, recording, listener)
         self._urls[recorder] = settings.url
+        self._busy.add(ref.id)
         self.library.begin(recording, store)
         return recorder
 
     async def reopen(self, settings: StoreSettings, stream: StreamRef, ref: BroadcastRef) -> Recording:
-        """What earlier epochs of a broadcast have stored."""
-        try:
-            found = await read_recording(self.store(settings.url), ref.id)
-        except StoreError as error:
-            log.error("recording cannot be read, a new epoch begins without it", asset=ref.id, problem=str(error))
-            found = None
-        return found or Recording(ref.id, self.origin(stream))
+        """What earlier epochs of a broadcast have stored in the store in which it began.
+
+        When the store fails, what comes is empty and `unread`: its recorder reads them before it adds anything.
+        """
+        origin = self.origin(stream)
+        for attempt in range(REOPEN_TRIES):
+            await asyncio.sleep(REOPEN_RETRY_SECONDS if attempt else 0)
+            try:
+                return await read_growing(self.store(settings.url), ref.id, origin) or Recording(ref.id, origin)
+            except StoreError as error:
+                log.error("recording cannot be read yet", asset=ref.id, problem=str(error))
+        recording = Recording(ref.id, origin)
+        recording.unread = True
+        return recording
 
     def finish(self, recorder: Recorder) -> None:
         """The broadcast is over: what waits is written, and the folder becomes video on demand, in the background."""
         asset = recorder.recording.id
-        marker = self._marker(asset)
-        url = self._urls.pop(recorder, "")
-        try:
-            marker.write_bytes(msgspec.json.encode(_Unfinished(asset, url)))
-        except OSError as error:
-            log.error("a kill now would leave the recording unfinished", asset=asset, problem=error.strerror)
-        self._spawn(self._finish(recorder, marker))
+        self._unfinished.remember(Unfinished(asset, self._urls.pop(recorder, "")))
+        self._spawn(self._finish(recorder))
 
-    async def finish_left_over(self) -> None:
-        """Finishes, in the background, what a killed process had not finished."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for marker in sorted(self._folder.glob("*.json")):
-            try:
-                unfinished = msgspec.json.decode(marker.read_bytes(), type=_Unfinished)
-            except (OSError, msgspec.MsgspecError):
-                marker.unlink(missing_ok=True)
-                continue
-            self._spawn(self._finish_from_store(unfinished, marker))
+    def finish_stored(self, url: str, asset: str) -> None:
+        """As `finish`, for a recording that nothing here records: from what is in the store at `url`."""
+        if asset not in self._busy:
+            self._busy.add(asset)
+            unfinished = Unfinished(asset, url)
+            self._unfinished.remember(unfinished)
+            self._spawn(self._finish_stored(unfinished))
+
+    async def finish_left_over(
+        self, stores: Iterable[str] = (), *, streams: Collection[str] = (), open_assets: Collection[str] = ()
+    ) -> None:
+        """Finishes, in the background, what an earlier process had not finished; call before anything is recorded.
+
+        What it had noted, and what else is unfinished in `stores` (URLs) of the streams with these uids: others may
+        use the same store. `open_assets` are of broadcasts that go on: they are left alone.
+        """
+        found, damaged = self._unfinished.read()
+        for unfinished in found:
+            if unfinished.asset in open_assets:
+                self._unfinished.forget(unfinished.asset)
+            else:
+                self.finish_stored(unfinished.store, unfinished.asset)
+
+        def wanted(asset: str, origin: Origin) -> bool:
+            ours = origin.stream_uid in streams or asset in damaged
+            return ours and asset not in open_assets and asset not in self._busy
+
+        for url in set(stores):
+            self._spawn(self._look_through(url, wanted))
 
     async def shut_down(self, patience: float = 5.0) -> None:
         """Waits for recordings to be finished; what is not goes on at the next start."""
@@ -112,36 +136,64 @@ class Studio:
             for task in pending:
                 task.cancel()
 
-    async def _finish(self, recorder: Recorder, marker: Path) -> None:
-        await recorder.finish()
-        self._done(recorder.recording, marker)
+    async def _finish(self, recorder: Recorder) -> None:
+        asset = recorder.recording.id
+        if await recorder.finish():
+            self._done(recorder.recording)
+        else:
+            self.library.forget(asset)
+            self._unfinished.forget(asset)
+            self._busy.discard(asset)
 
-    async def _finish_from_store(self, unfinished: _Unfinished, marker: Path) -> None:
-        while True:
-            try:
-                store = self.store(unfinished.store)
-                recording = await read_recording(store, unfinished.asset)
-                if recording is not None:
-                    await finish_recording(store, recording)
-                    self._done(recording, marker)
-                else:
-                    marker.unlink(missing_ok=True)
+    async def _finish_stored(self, unfinished: Unfinished) -> None:
+        asset = unfinished.asset
+
+        async def finish() -> None:
+            store = self.store(unfinished.store)
+            recording = await read_recording(store, asset)
+            if recording is None:
+                self._unfinished.forget(asset)
                 return
-            except StoreError as error:
-                log.error("recording not finished, trying again", asset=unfinished.asset, problem=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+            if not recording.ended:
+                await finish_recording(store, recording)
+            self._done(recording)
 
-    def _done(self, recording: Recording, marker: Path) -> None:
+        try:
+            await _insist("recording not finished", finish, asset=asset)
+        finally:
+            self._busy.discard(asset)
+
+    async def _look_through(self, url: str, wanted: Callable[[str, Origin], bool]) -> None:
+        async def look() -> None:
+            for asset in await unfinished_recordings(self.store(url), wanted):
+                log.info("recording was left unfinished", asset=asset)
+                self.finish_stored(url, asset)
+
+        await _insist("store not looked through", look, store=url)
+
+    def _done(self, recording: Recording) -> None:
         self.library.end(recording.id)
-        marker.unlink(missing_ok=True)
+        self._unfinished.forget(recording.id)
+        self._busy.discard(recording.id)
         log.info("recording finished", asset=recording.id, seconds=round(recording.duration, 1))
         self._on_finished(recording)
-
-    def _marker(self, asset: str) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder / f"{asset}.json"
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _insist(what: str, attempt: Callable[[], Coroutine[None, None, None]], **about: str) -> None:
+    """Until it works, with growing delay; at once given up where to try again cannot help."""
+    delay = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except (DamagedError, UnknownFormatError) as error:
+            log.error(what, problem=str(error), **about)
+            return None
+        except StoreError as error:
+            log.error(f"{what}, trying again", problem=str(error), **about)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LAST_RETRY_SECONDS)

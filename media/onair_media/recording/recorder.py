@@ -3,11 +3,15 @@
 `add` only queues. One task writes in order, media first and the manifest entry after it, so a reader never sees an
 entry whose files are missing. While the store fails it is tried again, with growing delay; what does not fit the
 budget meanwhile is dropped, oldest first, and reported: the recording has a hole there, marked as a discontinuity.
+
+Only who made `epochs/<epoch>` writes in that epoch, and only while there is no higher one: a process that was thought
+dead and is not does not spoil the recording of the one that took over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,8 +24,16 @@ import structlog
 from onair_core.contract import BroadcastRef
 from onair_core.playback.paths import init_path, segment_path
 from onair_media.cmaf.model import InitSegment, Segment
-from onair_media.recording.folder import finish_recording, folder
-from onair_media.recording.model import Recording, record_segment
+from onair_media.recording.finishing import finish_recording
+from onair_media.recording.folder import folder, read_growing, read_origin
+from onair_media.recording.model import (
+    SEGMENTS_TO_PLAY,
+    InitKey,
+    InitRecord,
+    OriginDocument,
+    Recording,
+    record_segment,
+)
 from onair_media.store import ObjectStore, StoreError
 
 log = structlog.get_logger(__name__)
@@ -29,7 +41,8 @@ log = structlog.get_logger(__name__)
 # Bytes that may wait for the store; they are mostly the very bytes that the live window holds anyway.
 BUDGET = 128 * 1024 * 1024
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 10.0
-SEGMENTS_TO_PLAY = 2
+# How long a writer may go on without having looked whether another has taken over; paths of epochs never collide.
+FENCE_SECONDS = 10.0
 
 
 class RecorderListener(Protocol):
@@ -39,7 +52,12 @@ class RecorderListener(Protocol):
         """Enough is in the store to be played."""
 
     def recording_warning(self, reason: str, message: str) -> None:
-        """`RecordingStalled`: the store fails. `RecordingResumed`: it works again. `RecordingHole`: media is lost."""
+        """`RecordingStalled`: the store fails. `RecordingResumed`: it works again. `RecordingHole`: media is lost.
+        `RecordingTakenOver`: another process writes this recording, this one does not any more."""
+
+
+class _TakenOverError(Exception):
+    """Another writes this recording."""
 
 
 @dataclass(slots=True)
@@ -61,7 +79,10 @@ class _Queue:
 
 
 class Recorder:
-    """One broadcast in one epoch. `recording` already holds what earlier epochs have stored."""
+    """One broadcast in one epoch. `recording` already holds what earlier epochs have stored.
+
+    Where it does not, because the store was away (`recording.unread`), that is read before anything is added.
+    """
 
     def __init__(
         self,
@@ -73,16 +94,20 @@ class Recorder:
         budget: int = BUDGET,
     ) -> None:
         self.recording = recording
+        self.taken_over = False
         self._store = store
         self._broadcast = broadcast
         self._listener = listener
         self._budget = budget
         self._base = folder(broadcast.id)
+        self._token = secrets.token_hex(16).encode()
         self._queue = _Queue()
         self._inits: list[InitSegment] = []
+        self._stored_inits: dict[InitKey, InitRecord] = {}
         self._target_duration: int | None = recording.target_duration
         self._closing = False
         self._stalled = False
+        self._looked_at = 0.0
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def add_init(self, init: InitSegment) -> None:
@@ -92,6 +117,8 @@ class Recorder:
     def add(self, segment: Segment) -> None:
         """Queues a segment."""
         inits, self._inits = self._inits, []
+        if self.taken_over:
+            return
         waiting = _Waiting(segment, inits)
         self._queue.items.append(waiting)
         self._queue.size += waiting.size
@@ -103,17 +130,23 @@ class Recorder:
     def fix_target_duration(self, seconds: int) -> None:
         """What the live playlists promise holds for the recording too."""
         self._target_duration = seconds
-        self.recording.fix_target_duration(seconds)
+        if not self.recording.unread:
+            self.recording.fix_target_duration(seconds)
 
-    async def finish(self) -> None:
+    async def finish(self) -> bool:
         """No more segments: writes what waits, and makes the folder a recording. Returns when it is done.
 
-        Cancelled, it leaves a folder that can be finished later.
+        False: another has taken over and will finish it. Cancelled, it leaves a folder that can be finished later.
         """
         self._closing = True
         self._queue.changed.set()
         await asyncio.shield(self._task)
-        await self._insist(partial(finish_recording, self._store, self.recording))
+        if not self.taken_over:
+            try:
+                await self._insist(self._finish)
+            except _TakenOverError as error:
+                self._stop(error)
+        return not self.taken_over
 
     async def abandon(self) -> None:
         """The process ends, the broadcast goes on elsewhere: writes what waits, if the store takes it at once."""
@@ -136,7 +169,16 @@ class Recorder:
         )
 
     async def _run(self) -> None:
-        await self._insist(self._claim)
+        try:
+            await self._insist(self._claim)
+            if self.recording.unread:
+                await self._insist(self._catch_up)
+            self._tell_damage()
+            await self._write_all()
+        except _TakenOverError as error:
+            self._stop(error)
+
+    async def _write_all(self) -> None:
         while True:
             while self._queue.items:
                 waiting = self._queue.items[0]
@@ -149,26 +191,88 @@ class Recorder:
             if not self._queue.items and not self._closing:
                 await self._queue.changed.wait()
 
+    def _stop(self, error: _TakenOverError) -> None:
+        self.taken_over = True
+        self._queue = _Queue()
+        log.error("recording stops", asset=self._broadcast.id, problem=str(error))
+        self._listener.recording_warning("RecordingTakenOver", f"Nothing more is recorded here: {error}")
+
     async def _claim(self) -> None:
-        await self._store.create(f"{self._base}origin.json", msgspec.json.encode(self.recording.origin))
-        await self._store.create(f"{self._base}epochs/{self._broadcast.epoch}", b"")
+        """Everything else may be written again, but an epoch has one writer."""
+        origin = f"{self._base}origin.json"
+        if not await self._store.create(origin, msgspec.json.encode(OriginDocument.of(self.recording.origin))):
+            await read_origin(self._store, self._broadcast.id, self.recording.origin)
+        epoch = f"{self._base}epochs/{self._broadcast.epoch}"
+        # The token tells the loser of a race from the winner who did not hear that it has won.
+        if not await self._store.create(epoch, self._token) and await self._store.get(epoch) != self._token:
+            raise _TakenOverError(f"Another process writes {self._broadcast.id} in epoch {self._broadcast.epoch}.")
+        await self._look_for_successor()
+        if self.recording.segments or self.recording.unread:
+            # Finished by a process that died before it could note that the broadcast is over: it was not.
+            await self._store.delete([f"{self._base}asset.json"])
+        self._store.sync_soon([origin, epoch])
+
+    async def _look_for_successor(self) -> None:
+        prefix = f"{self._base}epochs/"
+        names = [path.removeprefix(prefix) for path in await self._store.sizes(prefix)]
+        highest = max((int(name) for name in names if name.isdecimal()), default=0)
+        if highest > self._broadcast.epoch:
+            raise _TakenOverError(f"Another process writes {self._broadcast.id}, in epoch {highest}.")
+        self._looked_at = asyncio.get_running_loop().time()
+
+    async def _catch_up(self) -> None:
+        recording = self.recording
+        earlier = await read_growing(self._store, recording.id, recording.origin)
+        for count, record in enumerate(earlier.segments if earlier is not None else ()):
+            recording.add(record)
+            if count % 100 == 0:
+                await asyncio.sleep(0)
+        recording.damaged = earlier.damaged if earlier is not None else 0
+        recording.unread = False
+        if self._target_duration is not None:
+            recording.fix_target_duration(self._target_duration)
+        self._target_duration = recording.target_duration
+
+    def _tell_damage(self) -> None:
+        if self.recording.damaged:
+            self._listener.recording_warning(
+                "RecordingHole",
+                f"{self.recording.damaged} stored segments cannot be read any more and are missing from the recording.",
+            )
 
     async def _write(self, waiting: _Waiting) -> None:
+        if asyncio.get_running_loop().time() - self._looked_at > FENCE_SECONDS:
+            await self._look_for_successor()
         segment, epoch = waiting.segment, self._broadcast.epoch
+        written = []
+        named: dict[InitKey, InitRecord] = {}
         for init in waiting.inits:
-            path = init_path(self._broadcast.id, epoch, init.rendition, init.index)
-            await self._store.put(f"assets/{path}", init.data)
+            path = f"assets/{init_path(self._broadcast.id, epoch, init.rendition, init.index)}"
+            await self._store.put(path, init.data)
+            written.append(path)
+            stored = InitRecord.of(epoch, init)
+            named[stored.key] = self._stored_inits[stored.key] = stored
         for name, track in segment.tracks.items():
             if not track.gap:
-                path = segment_path(self._broadcast.id, epoch, name, segment.number)
-                await self._store.put(f"assets/{path}", track.data)
+                path = f"assets/{segment_path(self._broadcast.id, epoch, name, segment.number)}"
+                await self._store.put(path, track.data)
+                written.append(path)
+                # Named by every entry that needs it: one lost entry must not take the others with it.
+                key = (epoch, name, track.init)
+                named |= {key: self._stored_inits[key]} if key in self._stored_inits else {}
         record = record_segment(
-            epoch, segment, waiting.inits, discontinuity=waiting.hole, target_duration=self._target_duration
+            epoch, segment, named.values(), discontinuity=waiting.hole, target_duration=self._target_duration
         )
-        await self._store.put(f"{self._base}manifest/{epoch}/{segment.number}.json", msgspec.json.encode(record))
+        entry = f"{self._base}manifest/{epoch}/{segment.number}.json"
+        await self._store.put(entry, msgspec.json.encode(record))
+        self._store.sync_soon([*written, entry])
         self.recording.add(record)
         if len(self.recording.segments) >= SEGMENTS_TO_PLAY:
             self._listener.recording_ready()
+
+    async def _finish(self) -> None:
+        await self._look_for_successor()
+        await finish_recording(self._store, self.recording)
 
     async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Until it works: the store may be away for an hour."""

@@ -1,13 +1,13 @@
 """A store of immutable objects by path, over obstore.
 
 `file://` today; `s3://`, `gs://` and `az://` are the same calls. obstore's local store writes beside the target and
-renames, so a reader never sees half an object, also after a kill; it does not sync to disk, so what was written in
-the last seconds before a power cut may be missing (docs/decisions/004).
+renames, so a reader never sees half an object, also after a kill; it does not sync to disk. `sync_soon` does
+(docs/decisions/004).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,16 +15,24 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
+from onair_media.store.disk import DiskSync
+
+LISTED_AT_ONCE = 1000
+
 
 class StoreError(Exception):
     """The store did not do what was asked; the message says what it answered, in one line."""
 
 
 class ObjectStore:
-    """Objects below one URL. Every method raises `StoreError` when the store fails."""
+    """Objects below one URL. Every method raises `StoreError` when the store fails.
 
-    def __init__(self, store: object) -> None:
+    `disk`: where the objects are files that are not durable by themselves.
+    """
+
+    def __init__(self, store: object, disk: DiskSync | None = None) -> None:
         self._store = store
+        self._disk = disk
 
     async def put(self, path: str, data: bytes) -> None:
         """Writes an object whole, replacing what was there."""
@@ -43,6 +51,16 @@ class ObjectStore:
             raise _failure(error) from error
         return True
 
+    def sync_soon(self, paths: Iterable[str]) -> None:
+        """These objects are to outlive a power cut, too. Does not wait for it."""
+        if self._disk is not None:
+            self._disk.soon(paths)
+
+    async def settled(self) -> None:
+        """Returns when that is so for all objects of which it was asked."""
+        if self._disk is not None:
+            await self._disk.settled()
+
     async def get(self, path: str) -> bytes | None:
         """An object's bytes; None when there is none."""
         try:
@@ -60,26 +78,47 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             raise _failure(error) from error
 
-    async def paths(self, prefix: str) -> AsyncIterator[str]:
-        """The paths below `prefix`, in no particular order."""
+    async def has(self, path: str) -> bool:
+        """Whether there is such an object."""
         try:
-            async for batch in obstore.list(self._store, prefix=prefix):  # type: ignore[call-overload]
-                for item in batch:
-                    yield item["path"]
-        except NotFoundError:
-            return
+            await obstore.head_async(self._store, path)  # type: ignore[arg-type]
+        except (NotFoundError, FileNotFoundError):
+            return False
         except (BaseError, OSError) as error:
             raise _failure(error) from error
+        return True
+
+    async def sizes(self, prefix: str) -> dict[str, int]:
+        """The objects below `prefix`, however deep, in no particular order: path and bytes."""
+        found: dict[str, int] = {}
+        try:
+            async for batch in obstore.list(self._store, prefix=prefix, chunk_size=LISTED_AT_ONCE):  # type: ignore[call-overload]
+                found |= {item["path"]: item["size"] for item in batch}
+        except (NotFoundError, FileNotFoundError):
+            return {}
+        except (BaseError, OSError) as error:
+            raise _failure(error) from error
+        return found
+
+    async def folders(self, prefix: str) -> list[str]:
+        """The names right below `prefix` that have something below them; one listing, whatever lies in them."""
+        try:
+            listing = await obstore.list_with_delimiter_async(self._store, prefix=prefix)  # type: ignore[call-overload]
+        except (NotFoundError, FileNotFoundError):
+            return []
+        except (BaseError, OSError) as error:
+            raise _failure(error) from error
+        return [path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"]]
 
     async def delete(self, paths: list[str]) -> None:
         """Deletes objects; one that is not there is no error."""
-        try:
-            for path in paths:
+        for path in paths:
+            try:
                 await obstore.delete_async(self._store, path)  # type: ignore[arg-type]
-        except (NotFoundError, FileNotFoundError):
-            pass
-        except (BaseError, OSError) as error:
-            raise _failure(error) from error
+            except (NotFoundError, FileNotFoundError):
+                continue
+            except (BaseError, OSError) as error:
+                raise _failure(error) from error
 
 
 def open_store(url: str) -> ObjectStore:
@@ -89,7 +128,7 @@ def open_store(url: str) -> ObjectStore:
         if parts.scheme == "file":
             folder = Path(unquote(parts.path))
             folder.mkdir(parents=True, exist_ok=True)
-            return ObjectStore(LocalStore(folder))
+            return ObjectStore(LocalStore(folder), DiskSync(folder))
         return ObjectStore(from_url(url))
     except (BaseError, OSError, ValueError) as error:
         raise _failure(error) from error
