@@ -215,7 +215,8 @@ class Control:
         status["conditions"] = with_condition(
             status.get("conditions", []), "Ready", made.ready, generation=generation, now=now
         )
-        told = events_of_change(stream, status["playback"])
+        logged = await self._logs.load(made.ref.uid)
+        told = events_of_change(stream, status["playback"], logged.log.entries if logged else ())
         for event, _ in told:
             status = with_event(status, event, now)
         stream["status"] = status
