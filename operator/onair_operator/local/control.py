@@ -333,26 +333,29 @@ class Control:
         await self._deliverer.set_endpoints(await self._endpoints())
 
     async def _endpoints(self) -> list[Endpoint]:
-        found = []
-        for value in self.objects.all("WebhookEndpoint"):
-            reference = value["spec"]["secretRef"]
-            secret = self.objects.get(("Secret", value["metadata"]["namespace"], reference["name"]))
-            endpoint = webhook_endpoint(value, secret)
-            if endpoint is not None:
-                found.append(endpoint)
-            await self._write_endpoint_status(value["metadata"]["uid"], missing_secret=endpoint is None)
-        return found
+        """Those without a secret, too: an endpoint that is left out is gone, and with it what waits for it."""
+        found = [(value, self._endpoint(value)) for value in self.objects.all("WebhookEndpoint")]
+        for value, endpoint in found:
+            await self._keep_endpoint_status(value, endpoint)
+        return [endpoint for _, endpoint in found]
 
-    async def _write_endpoint_status(self, uid: str, *, missing_secret: bool = False) -> None:
+    def _endpoint(self, value: Object) -> Endpoint:
+        reference = value["spec"]["secretRef"]
+        secret = self.objects.get(("Secret", value["metadata"]["namespace"], reference["name"]))
+        return webhook_endpoint(value, secret)
+
+    async def _write_endpoint_status(self, uid: str) -> None:
         """How an endpoint fares, into its status."""
-        now = self._host.clock.now()
         for value in self.objects.all("WebhookEndpoint"):
             if value["metadata"]["uid"] == uid:
-                fares = None
-                with contextlib.suppress(KeyError):
-                    fares = self._deliverer.status(uid)
-                value["status"] = endpoint_status(value, fares, missing_secret=missing_secret, now=now)
-                await self.objects.update(value)
+                await self._keep_endpoint_status(value, self._endpoint(value))
+
+    async def _keep_endpoint_status(self, value: Object, endpoint: Endpoint) -> None:
+        fares = None
+        with contextlib.suppress(KeyError):
+            fares = self._deliverer.status(endpoint.uid)
+        value["status"] = endpoint_status(value, endpoint, fares, now=self._host.clock.now())
+        await self.objects.update(value)
 
     # Requests
 
