@@ -18,6 +18,7 @@ from onair_core.contract import EventType, JournalEvent, Phase, StreamRef
 from onair_core.local_state import LocalState
 from onair_core.manifests import Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
+from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_operator.decide.conditions import with_condition
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
@@ -30,6 +31,7 @@ from onair_operator.local.objects import SOURCE, Object, Objects, identity_of
 from onair_operator.local.observed import OBSERVED, events_of_change, mark
 from onair_operator.local.patience import insist
 from onair_operator.local.plan import Plan, plan, stream_ref
+from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
@@ -286,6 +288,7 @@ class Control:
             return
         if settle:
             await channel.journal.settled()
+        await self._restore_log(stream, channel.journal)
         events = channel.journal.after(*_journal_cursor(stream))
         if not events:
             return
@@ -308,6 +311,16 @@ class Control:
         await self.objects.update(stream)
         channel.journal.acknowledge(stored.journal.epoch, stored.journal.n)
         self._deliverer.wake(ref.uid)
+
+    async def _restore_log(self, stream: Object, journal: Journal) -> None:
+        """Before anything is added to it: a log that was lost gets back what the journal still has of it."""
+        subject = _subject(stream)
+        if await self._logs.load(subject.uid) is None and await self._logs.lost(subject.uid):
+            past = restorable(
+                await asyncio.to_thread(journal.recorded), _journal_cursor(stream), self._host.clock.now()
+            )
+            shown = past_snapshots(stream, past, self._after)
+            await update(self._logs, subject, lambda log: append_past(log, shown))
 
     def _after(self, stream: Object, assets: dict[str, Object], event: JournalEvent) -> Object:
         """The stream right after an event; `assets` gets the asset that it is about."""
