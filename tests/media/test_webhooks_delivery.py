@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,11 +236,11 @@ async def test_after_24_hours_an_event_is_given_up_with_a_warning_and_a_metric(
         uid = await say(store, clock, "1")
         await told(deliverer, uid)
         for _ in range(25):
-            clock.advance(3960)
+            clock.advance(3600)
             await deliverer.idle()
         assert metric("onair_webhook_expired_total", namespace="events", endpoint="dead") == given_up + 1
         receiver.answer = ok
-        clock.advance(3960)
+        clock.advance(3600)
         await deliverer.idle()
     assert [webhook["type"] for webhook in receiver.accepted] == ["video.live_stream.warning"]
     warning = receiver.accepted[0]["data"]["warning"]
@@ -258,7 +257,7 @@ async def test_a_dead_endpoint_does_not_warn_about_its_warnings(
         uid = await say(store, clock, "1")
         await told(deliverer, uid)
         for _ in range(80):
-            clock.advance(3960)
+            clock.advance(3600)
             await deliverer.idle()
         assert deliverer.status("hook").pending == 0
     log = await log_of(store, uid)
@@ -303,7 +302,7 @@ async def test_a_suspended_endpoint_waits_and_then_gets_everything(
         await deliverer.idle()
         assert not receiver.seen
         assert deliverer.status("hook").pending == 2
-        await deliverer.set_endpoints([replace(suspended, suspended=False)])
+        await deliverer.set_endpoints([receiver.endpoint()])
         await deliverer.idle()
         assert deliverer.status("hook").pending == 0
     assert receiver.sequences() == [1, 2]
@@ -320,6 +319,153 @@ async def test_a_corrected_endpoint_is_tried_again_at_once(
         await deliverer.idle()
         assert deliverer.status("hook").failures == 0
     assert receiver.sequences() == [1]
+
+
+async def corrected_while_it_is_tried(clock: Clock, receiver: Receiver, deliverer: Deliverer) -> None:
+    """The endpoint is set right while a try at it as it was hangs; then that try fails."""
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hang(webhook: dict[str, Any]) -> web.Response:
+        began.set()
+        await go_on.wait()
+        receiver.answer = ok
+        return await broken(webhook)
+
+    receiver.answer = hang
+    clock.advance(3600)
+    await began.wait()
+    await deliverer.set_endpoints([receiver.endpoint(revision="corrected")])
+    go_on.set()
+    await deliverer.idle()
+
+
+async def test_the_late_failure_of_an_endpoint_that_was_corrected_does_not_hold_up_the_corrected_one(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answer = broken
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        uid = await say(store, clock, "1")
+        await told(deliverer, uid)
+        for _ in range(7):
+            clock.advance(3600)
+            await deliverer.idle()
+        await corrected_while_it_is_tried(clock, receiver, deliverer)
+        assert receiver.sequences() == [1]
+        assert deliverer.status("hook").failures == 0
+        assert (await log_of(store, uid)).cursors["hook"].next_at is None
+
+
+async def test_an_event_is_not_given_up_by_the_last_try_of_an_endpoint_that_was_corrected_meanwhile(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answer = broken
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        uid = await say(store, clock, "1")
+        await told(deliverer, uid)
+        for _ in range(23):
+            clock.advance(3600)
+            await deliverer.idle()
+        await corrected_while_it_is_tried(clock, receiver, deliverer)
+    assert receiver.sequences() == [1]
+    assert len((await log_of(store, uid)).entries) == 1  # no warning
+
+
+async def test_an_endpoint_that_was_corrected_while_nothing_ran_is_tried_at_once(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answer = broken
+    async with delivering(store, clock, receiver.endpoint(revision="1")) as deliverer:
+        await told(deliverer, await say(store, clock, "1"))
+    receiver.answer = ok
+    async with delivering(store, clock, receiver.endpoint(revision="2")) as deliverer:
+        await deliverer.idle()
+    assert receiver.sequences() == [1]
+
+
+async def test_what_is_no_longer_wanted_is_not_sent_after_the_wait_for_a_slot(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(webhook: dict[str, Any]) -> web.Response:
+        began.set()
+        await go_on.wait()
+        return await ok(webhook)
+
+    receiver.answer = slow
+    settings = DeliverySettings(per_endpoint=1, timeout=60)
+    async with delivering(store, clock, receiver.endpoint(), settings=settings) as deliverer:
+        deliverer.wake(await say(store, clock, "1"))
+        await began.wait()
+        deliverer.wake(await say(store, clock, "1", name="panel"))
+        while deliverer.status("hook").pending < 2:
+            await asyncio.sleep(0)
+        await deliverer.set_endpoints([receiver.endpoint(events=("video.live_stream.active",))])
+        go_on.set()
+        await deliverer.idle()
+    assert [webhook["data"]["onair"]["name"] for webhook in receiver.seen] == ["keynote"]
+
+
+async def test_a_stream_that_was_relabelled_during_the_wait_for_a_retry_is_judged_anew(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answer = broken
+    choosy = receiver.endpoint(selector=LabelSelector({"team": "av"}))
+    async with delivering(store, clock, choosy) as deliverer:
+        await told(deliverer, await say(store, clock, "1", team="av"))
+        await update(store, subject(team="stage"), lambda log: log)
+        clock.advance(5)
+        await deliverer.idle()
+    assert len(receiver.seen) == 1
+
+
+async def test_a_stream_whose_events_fail_is_not_hidden_by_others_that_do_not(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    async def picky(webhook: dict[str, Any]) -> web.Response:
+        return await (broken if webhook["data"]["onair"]["name"] == "keynote" else ok)(webhook)
+
+    receiver.answer = picky
+    seen: list[int] = []
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        keynote = await say(store, clock, "1")
+        await told(deliverer, keynote)
+        for n in range(3):
+            await told(deliverer, await say(store, clock, str(n), name="panel"))
+            seen.append(deliverer.status("hook").failures)
+        receiver.answer = ok
+        clock.advance(3600)
+        await told(deliverer, keynote)
+        seen.append(deliverer.status("hook").failures)
+    assert seen == [1, 1, 1, 0]
+
+
+async def test_a_new_process_knows_that_an_endpoint_fails_without_trying_it(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
+) -> None:
+    receiver.answer = broken
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        await told(deliverer, await say(store, clock, "1"))
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        await deliverer.idle()
+        assert deliverer.status("hook").failures == 1
+
+
+async def test_one_damaged_log_holds_up_no_other(
+    store: FileEventLogs, clock: Clock, receiver: Receiver, tmp_path: Path
+) -> None:
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
+        keynote = await say(store, clock, "1")
+        await told(deliverer, keynote)
+        store.path(keynote).write_bytes(b"")
+        panel = await say(store, clock, "1", name="panel")
+        await told(deliverer, [keynote, panel])
+        assert receiver.sequences("panel") == [1]
+        await told(deliverer, await say(store, clock, "1", "2"))
+    numbers = receiver.sequences("keynote")
+    assert numbers == sorted(numbers)
+    ids = [w["id"] for w in receiver.accepted if w["data"]["onair"]["name"] == "keynote"]
+    assert ids[0] == ids[1]  # said again, and recognised by its id
 
 
 async def test_filters_and_selectors_choose_and_others_events_do_not_wait(
@@ -432,18 +578,28 @@ async def test_a_delivery_that_does_not_finish_is_cut_and_repeated_by_the_next_p
     assert receiver.sequences() == [1]
 
 
-@pytest.mark.parametrize("secrets", [(), (b"",)])
-async def test_nothing_is_sent_without_a_secret_and_the_owner_is_told(
-    store: FileEventLogs, clock: Clock, receiver: Receiver, secrets: tuple[bytes, ...]
+async def test_a_secret_that_is_missing_for_a_while_neither_loses_nor_repeats_anything(
+    store: FileEventLogs, clock: Clock, receiver: Receiver
 ) -> None:
-    async with delivering(store, clock, receiver.endpoint(secrets=secrets)) as deliverer:
+    async with delivering(store, clock, receiver.endpoint()) as deliverer:
         await told(deliverer, await say(store, clock, "1"))
-        failure = deliverer.status("hook").last_failure
-        assert failure is not None
-        assert "secret" in failure.problem
+        await deliverer.set_endpoints([receiver.endpoint(secrets=())])
+        await told(deliverer, await say(store, clock, "2"))
+        clock.advance(3 * DAY)
+        await told(deliverer, await say(store, clock, "3"))
+        assert (receiver.sequences(), deliverer.status("hook").pending) == ([1], 2)
         await deliverer.set_endpoints([receiver.endpoint()])
         await deliverer.idle()
-    assert receiver.sequences() == [1]
+    assert receiver.sequences() == [1, 2, 3]
+
+
+async def test_nothing_is_signed_with_an_empty_secret(store: FileEventLogs, clock: Clock, receiver: Receiver) -> None:
+    async with delivering(store, clock, receiver.endpoint(secrets=(b"",))) as deliverer:
+        await told(deliverer, await say(store, clock, "1"))
+        failure = deliverer.status("hook").last_failure
+    assert failure is not None
+    assert "secret" in failure.problem
+    assert not receiver.seen
 
 
 async def test_a_private_address_is_refused_with_a_reason_for_the_owner(

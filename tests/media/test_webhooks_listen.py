@@ -51,7 +51,9 @@ async def listening(*arguments: str) -> AsyncIterator[tuple[Listener, str]]:
 async def deliver(directory: Path, url: str, secret: bytes) -> None:
     store = FileEventLogs(directory)
     deliverer = Deliverer(store, policy=OutboundPolicy(allow_loopback=True), environment=Environment("test", "Test"))
-    await deliverer.start([Endpoint(uid="h", namespace="events", name="h", url=url, secrets=(secret,), created_at=0.0)])
+    await deliverer.start(
+        [Endpoint(uid="h", revision="1", namespace="events", name="h", url=url, secrets=(secret,), created_at=0.0)]
+    )
     deliverer.wake(await say(store, SystemClock(), "created", event_type=EventType.STREAM_CREATED))
     await deliverer.idle()
     await deliverer.stop()

@@ -55,6 +55,7 @@ async def delivering(store: FileEventLogs, url: str, *secrets: str) -> AsyncIter
     deliverer = Deliverer(store, policy=OutboundPolicy(allow_loopback=True), environment=Environment("test", "Test"))
     endpoint = Endpoint(
         uid="hook",
+        revision="1",
         namespace="events",
         name="hook",
         url=url,

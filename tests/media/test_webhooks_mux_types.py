@@ -55,7 +55,9 @@ def webhook(event_type: EventType, asset: dict[str, Any]) -> dict[str, Any]:
     log = append_journal(
         new_log(subject), [event], lambda e: snapshot(e.type, stream=STREAM, asset=asset, event=e), now=1.0
     )
-    endpoint = Endpoint(uid="e", namespace="events", name="h", url="http://x.test", secrets=(b"s",), created_at=0.0)
+    endpoint = Endpoint(
+        uid="e", revision="1", namespace="events", name="h", url="http://x.test", secrets=(b"s",), created_at=0.0
+    )
     tries = [Attempt(number=1, at=1.0, problem="no answer"), Attempt(number=2, at=2.0, status=500, body="oops")]
     entry = log.entries[0]
     whole = payload.envelope(

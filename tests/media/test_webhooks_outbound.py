@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -307,6 +309,75 @@ async def test_the_public_one_of_several_addresses_is_used() -> None:
     async with receiver(answering(b"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n")) as port:
         outcome = await post(f"http://hook.example:{port}/", allowed, Names(["127.0.0.2", "10.0.0.1", "127.0.0.1"]))
     assert outcome.ok
+
+
+class DeadNameServer:
+    """getaddrinfo, which hangs for names that begin with `hang` until `answer` is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self._answers = threading.Event()
+        self._really = socket.getaddrinfo
+        monkeypatch.setattr("socket.getaddrinfo", self._look_up)
+
+    def answer(self) -> None:
+        self._answers.set()
+
+    def _look_up(self, host: str, *more: Any) -> Any:
+        self.asked.append(host)
+        if host.startswith("hang"):
+            self._answers.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return self._really(host, *more)
+
+
+@pytest.fixture
+def dead_name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadNameServer]:
+    server = DeadNameServer(monkeypatch)
+    yield server
+    server.answer()
+
+
+async def test_endpoints_with_a_dead_name_server_hold_up_no_other(dead_name_server: DeadNameServer) -> None:
+    sender = Sender(LOOPBACK, timeout=30)
+    async with receiver(answering(b"HTTP/1.1 204 X\r\n\r\n")) as port:
+        hanging = [
+            asyncio.create_task(sender.post(f"http://hang{n}.example/", b"{}", {})) for n in range(20) for _ in range(8)
+        ]
+        while len(dead_name_server.asked) < 20:
+            await asyncio.sleep(0)
+        assert (await sender.post(f"http://localhost:{port}/", b"{}", {})).ok
+        dead_name_server.answer()
+        outcomes = await asyncio.gather(*hanging)
+    await sender.close()
+    assert {outcome.problem for outcome in outcomes} == {"its host name was not found"}
+    # One look-up a name, however many wait for it.
+    assert sorted(dead_name_server.asked) == sorted(["localhost", *(f"hang{n}.example" for n in range(20))])
+
+
+async def test_a_name_is_looked_up_again_after_its_time_limit_only_when_the_name_server_has_answered(
+    dead_name_server: DeadNameServer,
+) -> None:
+    sender = Sender(LOOPBACK, timeout=0.05)
+    for _ in range(3):
+        assert "no answer within" in (await sender.post("http://hang.example/", b"{}", {})).problem
+    assert dead_name_server.asked == ["hang.example"]
+    await sender.close()
+
+
+async def test_names_looked_up_at_once_are_bounded_and_the_owner_is_told(
+    dead_name_server: DeadNameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onair_operator.webhooks.resolver.MAX_LOOK_UPS", 2)
+    sender = Sender(LOOPBACK, timeout=30)
+    hanging = [asyncio.create_task(sender.post(f"http://hang{n}.example/", b"{}", {})) for n in range(2)]
+    while len(dead_name_server.asked) < 2:
+        await asyncio.sleep(0)
+    outcome = await sender.post("http://hang2.example/", b"{}", {})
+    assert outcome.problem == "too many host names are being looked up"
+    dead_name_server.answer()
+    await asyncio.gather(*hanging)
+    await sender.close()
 
 
 async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,8 @@ class Receiver:
             "secrets": (self.secret,),
             "created_at": 0.0,
         }
-        return Endpoint(uid=uid, **{**fields, **settings})
+        fields |= settings
+        return Endpoint(uid=uid, **{"revision": str(fields), **fields})
 
     async def _handle(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
 import threading
 from pathlib import Path
 
 import pytest
+import structlog
 
 from onair_core.contract import EventType
 from onair_operator.eventlog import (
     Conflict,
+    DamagedLog,
     EventLog,
     FileEventLogs,
     ObjectRef,
@@ -105,11 +108,70 @@ async def test_a_crash_while_writing_leaves_the_old_log(store: FileEventLogs, tm
     assert await store.uids() == [SUBJECT.uid]
 
 
-async def test_a_damaged_file_is_named(store: FileEventLogs, tmp_path: Path) -> None:
-    await store.save(new_log(SUBJECT), None)
-    (tmp_path / "events" / f"{SUBJECT.uid}.json").write_text("{}")
-    with pytest.raises(ValueError, match=f"{SUBJECT.uid}.json"):
-        await store.load(SUBJECT.uid)
+OTHERS = b'{"version":1,"log":{"subject":{"kind":"LiveStream","namespace":"a","name":"b","uid":"other"}}}'
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": 2, "lo', b"\xff\x00", OTHERS])
+async def test_a_damaged_log_is_put_aside_and_the_others_go_on(
+    store: FileEventLogs, tmp_path: Path, content: bytes
+) -> None:
+    other = Subject("LiveStream", "events", "panel", "another-uid")
+    await store.save(said(new_log(SUBJECT), 1), None)
+    await store.save(said(new_log(other), 1), None)
+    file = tmp_path / "events" / f"{SUBJECT.uid}.json"
+    file.write_bytes(content)
+    with pytest.raises(DamagedLog, match=re.escape(str(file))):
+        store.read(SUBJECT.uid)
+    assert file.exists()  # who only reads touches nothing
+    with structlog.testing.capture_logs() as logs:
+        assert await store.load(SUBJECT.uid) is None
+    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert file.with_suffix(".damaged").read_bytes() == content
+    assert await store.uids() == [other.uid]
+    assert await store.lost(SUBJECT.uid)
+    assert not await store.lost(other.uid)
+    assert await store.load(other.uid) is not None
+
+
+async def test_a_log_that_was_damaged_since_it_was_read_is_a_conflict_and_then_begun_anew(
+    store: FileEventLogs, tmp_path: Path
+) -> None:
+    await store.save(said(new_log(SUBJECT), 1), None)
+    damaged = False
+
+    def change(log: EventLog) -> EventLog:
+        nonlocal damaged
+        if not damaged:
+            damaged = True
+            (tmp_path / "events" / f"{SUBJECT.uid}.json").write_bytes(b"")
+        return said(log, 2)
+
+    log = await update(store, SUBJECT, change)
+    assert [entry.data.get("n") for entry in log.entries] == [2, None]
+
+
+async def test_a_log_in_place_of_a_lost_one_numbers_on_and_says_so(store: FileEventLogs, tmp_path: Path) -> None:
+    before = await update(store, SUBJECT, lambda log: said(said(log, 1), 2))
+    (tmp_path / "events" / f"{SUBJECT.uid}.json").write_bytes(b"")
+    after = await update(store, SUBJECT, lambda log: said(log, 2), clock=lambda: 5000.0)
+    assert [entry.seq for entry in after.entries] == [5000, 5001]
+    assert after.entries[0].id == before.entries[1].id
+    assert after.entries[1].data["warning"]["type"] == "event_log_damaged"
+    again = await update(store, SUBJECT, lambda log: said(log, 3), clock=lambda: 6000.0)
+    assert [entry.seq for entry in again.entries] == [5000, 5001, 5002]
+
+
+async def test_what_a_killed_writer_leaves_is_overwritten_and_goes_with_the_log(
+    store: FileEventLogs, tmp_path: Path
+) -> None:
+    left = tmp_path / "events" / f".{SUBJECT.uid}.json.new"
+    version = await store.save(new_log(SUBJECT), None)
+    left.write_text("half")
+    await store.save(said(new_log(SUBJECT), 1), version)
+    assert {file.name for file in left.parent.iterdir()} == {".lock", f"{SUBJECT.uid}.json"}
+    left.write_text("half")
+    await store.delete(SUBJECT.uid)
+    assert {file.name for file in left.parent.iterdir()} == {".lock"}
 
 
 async def test_deleted_logs_are_gone(store: FileEventLogs) -> None:

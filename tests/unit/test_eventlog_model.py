@@ -24,6 +24,7 @@ from onair_operator.eventlog import (
     new_log,
     update,
 )
+from onair_operator.eventlog.model import OWN_IDS_KEPT
 
 KEYNOTE = Subject("LiveStream", "events", "keynote", "0b7c6a3e-5a55-4c0e-8f0e-2b1d7a1f9a10", {"team": "av"})
 TYPES = [EventType.STREAM_CONNECTED, EventType.STREAM_ACTIVE, EventType.STREAM_DISCONNECTED, EventType.ASSET_READY]
@@ -127,6 +128,13 @@ def test_snapshots_are_asked_only_for_new_events() -> None:
     assert asked == [2, 3]
 
 
+def test_an_own_event_is_recognised_while_its_entry_is_there_however_many_came_since() -> None:
+    log = append_own(new_log(KEYNOTE), EventType.STREAM_UPDATED, "generation-2", shown(), at=1)
+    for n in range(OWN_IDS_KEPT + 5):
+        log = append_own(log, EventType.STREAM_WARNING, f"warning/{n}", shown(), at=1)
+    assert append_own(log, EventType.STREAM_UPDATED, "generation-2", shown(), at=2) is log
+
+
 def test_a_warning_has_muxs_small_data() -> None:
     log = append_own(new_log(KEYNOTE), EventType.STREAM_CREATED, "created", shown(7), at=1)
     warning = append_warning(log, "w1", "recording_failed", "The store is full", at=2).entries[-1]
@@ -161,6 +169,9 @@ class MemoryLogs:
 
     async def load(self, uid: str) -> Versioned | None:
         return self.stored
+
+    async def lost(self, uid: str) -> bool:
+        return False
 
     async def save(self, log: EventLog, expected_version: str | None) -> str:
         self.saves += 1

@@ -53,6 +53,19 @@ async def test_a_restart_finds_events_state_and_epoch(path: Path, executor: Exec
     assert (numbers(again.after(0, 0)), again.state, again.last_epoch) == ([(3, 1)], b'{"a":2}', 4)
 
 
+async def test_what_was_acknowledged_can_still_be_read_back_for_a_lost_event_log(
+    path: Path, executor: Executor
+) -> None:
+    journal = Journal(path, executor, lambda: None)
+    journal.append([event(1, 1), event(1, 2)], 1, b'{"a":1}')
+    await journal.settled()
+    journal.acknowledge(1, 2)
+    journal.append([event(1, 3)], 1, b'{"a":1}')
+    await journal.settled()
+    assert numbers(journal.after(0, 0)) == [(1, 3)]
+    assert numbers(journal.recorded()) == [(1, 1), (1, 2), (1, 3)]
+
+
 @pytest.mark.parametrize("cut", [1, 5, 30])
 async def test_a_record_cut_short_by_a_crash_is_as_if_it_never_was(path: Path, executor: Executor, cut: int) -> None:
     journal = Journal(path, executor, lambda: None)

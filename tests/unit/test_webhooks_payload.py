@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onair_core.contract import BroadcastRef, EventType, JournalEvent
-from onair_operator.eventlog import Attempt, Subject, append_journal, append_own, new_log
+from onair_operator.eventlog import Attempt, Subject, append_journal, append_own, new_log, outbox
 from onair_operator.webhooks import Endpoint, Environment, payload, resources, snapshot
 
 STREAM: dict[str, Any] = {
@@ -49,6 +50,7 @@ ASSET: dict[str, Any] = {
         "recordingTimes": [{"startedAt": 1000.5, "duration": 10.0}],
     },
 }
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 SUBJECT = Subject("LiveStream", "events", "keynote", STREAM["metadata"]["uid"])
 
 
@@ -181,6 +183,35 @@ def test_warnings_are_small() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("UnsupportedVideoCodec", "unsupported_video_codec"),
+        ("UnsupportedAudioCodec", "unsupported_audio_codec"),
+        ("GopTooLong", "gop_too_long"),
+        ("IngestBitrateExceeded", "ingest_bitrate_exceeded"),
+        ("NoKeyframe", "no_keyframe"),
+        ("AudioVideoOutOfStep", "audio_video_out_of_step"),
+        ("RecordingHole", "recording_hole"),
+        ("RecordingStalled", "recording_stalled"),
+        ("RecordingResumed", "recording_resumed"),
+    ],
+)
+def test_a_problem_of_the_media_is_a_warning_with_type_and_message(reason: str, shown: str) -> None:
+    event = record(EventType.STREAM_WARNING, reason=reason, message="What is wrong.")
+    log = append_journal(new_log(SUBJECT), [event], lambda e: snapshot(e.type, stream=STREAM, event=e), now=1.0)
+    webhook = json.loads(payload.encode(payload.envelope(log.entries[0], SUBJECT, Environment("a", "b"))))
+    assert webhook["type"] == "video.live_stream.warning"
+    assert webhook["data"]["warning"] == {"type": shown, "message": "What is wrong."}
+    assert webhook["data"]["onair"]["reason"] == reason
+    assert f"`{shown}`" in DOCUMENTATION
+
+
+@pytest.mark.parametrize("kind", [outbox.EXPIRED, outbox.OVERFLOWED, outbox.DAMAGED])
+def test_the_warnings_about_webhooks_are_documented(kind: str) -> None:
+    assert f"`{kind}`" in DOCUMENTATION
+
+
 @pytest.mark.parametrize("event_type", list(EventType))
 def test_every_event_has_a_webhook_without_a_key(event_type: EventType) -> None:
     stream = {**STREAM, "spec": {**STREAM["spec"], "streamKey": {"rotation": "hush"}}}
@@ -216,7 +247,9 @@ def test_the_envelope_is_muxs_with_onairs_additions_under_their_own_name() -> No
 
 
 def test_earlier_tries_are_shown_as_mux_shows_them() -> None:
-    endpoint = Endpoint(uid="e", namespace="n", name="h", url="http://x.test/", secrets=(b"s",), created_at=0.0)
+    endpoint = Endpoint(
+        uid="e", revision="1", namespace="n", name="h", url="http://x.test/", secrets=(b"s",), created_at=0.0
+    )
     log = append_own(
         new_log(SUBJECT), EventType.STREAM_CREATED, "created", snapshot(EventType.STREAM_CREATED, stream=STREAM), at=1
     )

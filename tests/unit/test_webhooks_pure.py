@@ -53,7 +53,13 @@ def test_label_selectors_judge_as_kubernetes_does(
 
 def test_neither_secret_nor_url_is_in_an_endpoints_repr() -> None:
     endpoint = Endpoint(
-        uid="u", namespace="n", name="h", url="https://x.test/?token=hush", secrets=(b"hush",), created_at=0.0
+        uid="u",
+        revision="1",
+        namespace="n",
+        name="h",
+        url="https://x.test/?token=hush",
+        secrets=(b"hush",),
+        created_at=0.0,
     )
     assert "hush" not in repr(endpoint)
 

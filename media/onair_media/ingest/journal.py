@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -68,6 +68,10 @@ class Journal:
         self._acknowledged = max(self._acknowledged, (epoch, n))
         self._events = self.after(*self._acknowledged)
 
+    def recorded(self) -> list[JournalEvent]:
+        """All events that are still in the file, also acknowledged ones, oldest first. Reads it; raises `OSError`."""
+        return [event for _, record in _records(self._path) for event in record.events]
+
     async def settled(self) -> None:
         """Returns when everything appended so far is durable."""
         while self._writing is not None and not self._writing.done():
@@ -123,20 +127,28 @@ class Journal:
         whole.replace(self._path)
 
     def _load(self) -> None:
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        for line in content.splitlines(keepends=True):
-            if not line.endswith(b"\n"):
-                break  # a crash cut this record short: it was never seen by anyone
-            try:
-                record = _decoder.decode(line)
-            except msgspec.DecodeError:
-                log.error("journal is damaged, what follows is ignored", file=str(self._path), at_byte=self._size)
-                break
-            self._size += len(line)
+        for end, record in _records(self._path):
+            self._size = end
             self._events += record.events
             self.last_epoch = record.epoch
             if bytes(record.state) != b"null":
                 self.state = bytes(record.state)
+
+
+def _records(path: Path) -> Iterator[tuple[int, _Record]]:
+    """The whole records of a journal, each with the byte where it ends."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    end = 0
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return  # a crash cut this record short: it was never seen by anyone
+        try:
+            record = _decoder.decode(line)
+        except msgspec.DecodeError:
+            log.error("journal is damaged, what follows is ignored", file=str(path), at_byte=end)
+            return
+        end += len(line)
+        yield end, record

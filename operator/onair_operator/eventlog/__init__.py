@@ -6,7 +6,7 @@
 * `files`   that interface over a directory (`onair local`)
 """
 
-from onair_operator.eventlog.files import FileEventLogs
+from onair_operator.eventlog.files import DamagedLog, FileEventLogs
 from onair_operator.eventlog.model import (
     Attempt,
     Cursor,
@@ -29,6 +29,7 @@ __all__ = [
     "Attempt",
     "Conflict",
     "Cursor",
+    "DamagedLog",
     "Entry",
     "EventLog",
     "EventLogStore",

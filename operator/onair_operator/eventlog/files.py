@@ -1,5 +1,5 @@
 """Event logs as files, one a subject: `<uid>.json`, replaced by an atomic rename, safe to read while it is
-written.
+written. A file that cannot be understood is put aside as `<uid>.damaged`, for people.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ import asyncio
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from onair_operator.eventlog.model import EventLog
 from onair_operator.eventlog.store import Conflict, Versioned
+
+_log = structlog.get_logger(__name__)
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -27,6 +29,10 @@ class _File(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_File)
+
+
+class DamagedLog(ValueError):
+    """A file that is no event log of this version of OnAir; the message names it."""
 
 
 class FileEventLogs:
@@ -46,8 +52,8 @@ class FileEventLogs:
         return self._directory / f"{uid}.json"
 
     async def load(self, uid: str) -> Versioned | None:
-        """See `EventLogStore`. Raises `ValueError` naming the file when it is damaged."""
-        return await asyncio.to_thread(self.read, uid)
+        """See `EventLogStore`. A damaged log is put aside, and is none from then on."""
+        return await asyncio.to_thread(self._load, uid)
 
     async def save(self, log: EventLog, expected_version: str | None) -> str:
         """See `EventLogStore`."""
@@ -57,12 +63,19 @@ class FileEventLogs:
         """See `EventLogStore`."""
         await asyncio.to_thread(self._delete, uid)
 
+    async def lost(self, uid: str) -> bool:
+        """See `EventLogStore`."""
+        return await asyncio.to_thread(self._damaged(uid).exists)
+
     async def uids(self) -> list[str]:
         """See `EventLogStore`."""
         return await asyncio.to_thread(self.read_uids)
 
     def read(self, uid: str) -> Versioned | None:
-        """As `load`, without an event loop: for the command line."""
+        """As `load`, without an event loop and without touching anything: for the command line.
+
+        Raises `DamagedLog`.
+        """
         path = self.path(uid)
         try:
             content = path.read_bytes()
@@ -71,18 +84,38 @@ class FileEventLogs:
         try:
             file = _decoder.decode(content)
         except msgspec.DecodeError as error:
-            raise ValueError(f"{path} is not an event log of this version of OnAir: {error}") from error
+            raise DamagedLog(f"{path} is not an event log of this version of OnAir: {error}") from error
+        if file.log.subject.uid != uid:
+            raise DamagedLog(f"{path} is the event log of {file.log.subject.uid}")
         return Versioned(file.log, str(file.version))
 
     def read_uids(self) -> list[str]:
         """As `uids`, without an event loop."""
         return sorted(path.stem for path in self._directory.glob("*.json") if _UID.fullmatch(path.stem))
 
+    def _load(self, uid: str) -> Versioned | None:
+        try:
+            return self.read(uid)
+        except DamagedLog:
+            with self._locked():
+                return self._read_or_put_aside(uid)
+
+    def _read_or_put_aside(self, uid: str) -> Versioned | None:
+        """Under the lock: what another process is just writing is not damaged."""
+        try:
+            return self.read(uid)
+        except DamagedLog as error:
+            aside = self._damaged(uid)
+            self.path(uid).replace(aside)
+            self._sync_directory()
+            _log.error("event log is damaged, a new one is begun", problem=str(error), kept_as=str(aside))
+            return None
+
     def _save(self, log: EventLog, expected_version: str | None) -> str:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(log.subject.uid)
         with self._locked():
-            stored = self.read(log.subject.uid)
+            stored = self._read_or_put_aside(log.subject.uid)
             if (stored.version if stored else None) != expected_version:
                 raise Conflict(
                     f"{path.name} is at version {stored.version if stored else None}, not {expected_version}"
@@ -97,19 +130,20 @@ class FileEventLogs:
         if path.exists():
             with self._locked():
                 path.unlink(missing_ok=True)
+                _unfinished(path).unlink(missing_ok=True)
                 self._sync_directory()
 
+    def _damaged(self, uid: str) -> Path:
+        return self.path(uid).with_suffix(".damaged")
+
     def _replace(self, path: Path, content: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=f".{path.stem}.", suffix=".new")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        # One name, as only one writes at a time: what a crash leaves behind is overwritten by the next save.
+        unfinished = _unfinished(path)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
         self._sync_directory()
 
     def _sync_directory(self) -> None:
@@ -125,3 +159,7 @@ class FileEventLogs:
         with (self._directory / ".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")

@@ -3,7 +3,7 @@
 The rules, all of them kept here:
 
 * `seq` counts 1, 2, 3 … in the order in which events were taken in. Numbers are never reused and never
-  skipped.
+  skipped, but once: a log in place of a lost one goes on from the time of day, which no count ever reaches.
 * Taking in is idempotent. What comes from the journal is recognised by its (epoch, n), what the operator says
   itself by a key derived from what caused it (`generation-4`). So the operator may crash at any point, also
   between the event log and the status, and say everything again.
@@ -28,7 +28,7 @@ from onair_core.contract import BroadcastRef, EventType, JournalEvent
 # Event ids are UUIDs of this namespace (RFC 9562, version 5): fixed for ever, or repeats would get other ids.
 ID_NAMESPACE = uuid.UUID("8f2b1c5e-6d0a-5b0e-9a53-0f7a6e1d9c41")
 
-# How many of the operator's own events are remembered for recognising repeats, beyond the entries themselves.
+# How many of the operator's own events are recognised when they are repeated although their entries are gone.
 OWN_IDS_KEPT = 32
 
 
@@ -97,13 +97,15 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warning.
 
     `failures` counts tries that failed since the last success, over all entries; `attempts` are the newest of
-    those that went to the entry after `done`, `tries` is how many those were.
+    those that went to the entry after `done`, `tries` is how many those were. `revision` is the endpoint's
+    (`webhooks.Endpoint`) when it failed: one that has another by now was changed since.
     """
 
     done: int
     failures: int = 0
     failing_since: float | None = None
     next_at: float | None = None
+    revision: str = ""
     tries: int = 0
     attempts: tuple[Attempt, ...] = ()
 
@@ -138,17 +140,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much one log may hold. `kept` entries stay for people when all is delivered; the rest bounds the
     outbox.
 
-    `max_bytes` keeps a log well below what an API server stores in one object (1.5 MiB).
+    `max_bytes` of entries and `max_attempt_bytes` of earlier tries, over all endpoints, keep a log well below
+    what an API server stores in one object (1.5 MiB).
     """
 
     kept: int = 100
     max_entries: int = 1000
     max_bytes: int = 768 * 1024
+    max_attempt_bytes: int = 256 * 1024
 
 
 def new_log(subject: Subject) -> EventLog:
     """A log without events."""
     return EventLog(subject=subject)
+
+
+def log_in_place_of_a_lost_one(subject: Subject, *, at: float) -> EventLog:
+    """A log without events whose numbers are above all that the lost one gave. `at` is now."""
+    return EventLog(subject=subject, next_seq=int(at))
 
 
 def event_id(uid: str, source: str, event_type: EventType) -> str:
@@ -208,7 +217,7 @@ def append_own(
     """
     source = f"own/{key}"
     own_id = event_id(log.subject.uid, source, event_type)
-    if own_id in log.own:
+    if own_id in log.own or any(entry.id == own_id for entry in log.entries):
         return log
     log = _append(log, event_type, source, snapshot, at=at, now=at, broadcast=None, reason=reason)
     return replace(log, own=(*log.own, own_id)[-OWN_IDS_KEPT:])

@@ -8,7 +8,7 @@ at most the delivery whose outcome was not yet stored.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from onair_operator.eventlog.model import (
 # have the log warn about its warnings for ever.
 EXPIRED = "webhook_delivery_expired"
 OVERFLOWED = "webhook_delivery_dropped"
+DAMAGED = "event_log_damaged"
 
 # Earlier tries that are kept with their answers, newest last; a dead endpoint has about 30 in its 24 hours.
 ATTEMPTS_KEPT = 10
@@ -69,8 +70,12 @@ def done(log: EventLog, endpoint: str, seq: int, *, delivered: bool) -> EventLog
     return _with_cursor(log, endpoint, replace(cursor, done=seq, tries=0, attempts=()))
 
 
-def failed(log: EventLog, endpoint: str, attempt: Attempt, *, next_at: float) -> EventLog:
-    """A try to deliver the entry after the cursor failed; the next comes at `next_at`."""
+def failed(
+    log: EventLog, endpoint: str, attempt: Attempt, *, next_at: float, failing_since: float, revision: str
+) -> EventLog:
+    """A try to deliver the entry after the cursor failed; the next comes at `next_at`. `revision` and
+    `failing_since` as in `Cursor`.
+    """
     cursor = log.cursors.get(endpoint)
     if cursor is None:
         return log
@@ -80,49 +85,71 @@ def failed(log: EventLog, endpoint: str, attempt: Attempt, *, next_at: float) ->
         replace(
             cursor,
             failures=cursor.failures + 1,
-            failing_since=attempt.at if cursor.failing_since is None else cursor.failing_since,
+            failing_since=failing_since,
             next_at=next_at,
+            revision=revision,
             tries=cursor.tries + 1,
             attempts=(*cursor.attempts, attempt)[-ATTEMPTS_KEPT:],
         ),
     )
 
 
-def retry_now(log: EventLog, endpoint: str) -> EventLog:
-    """The endpoint was changed or resumed: the next try comes at once and its time to live starts anew."""
+def retry_when_changed(log: EventLog, endpoint: str, revision: str) -> EventLog:
+    """When the endpoint was changed since it failed, the next try comes at once and its time begins anew."""
     cursor = log.cursors.get(endpoint)
-    if cursor is None or cursor.next_at is None:
+    if cursor is None or cursor.next_at is None or cursor.revision == revision:
         return log
     return _with_cursor(log, endpoint, replace(cursor, failures=0, failing_since=None, next_at=None))
 
 
-def expire(log: EventLog, endpoint: str, name: str, entry: Entry, attempt: Attempt, *, next_at: float) -> EventLog:
-    """The entry is given up for this endpoint after its last try; says so in a warning event.
+def expire(
+    log: EventLog,
+    endpoint: str,
+    name: str,
+    entries: Sequence[Entry],
+    attempt: Attempt,
+    *,
+    next_at: float,
+    failing_since: float,
+    revision: str,
+) -> EventLog:
+    """These entries, the next ones that wait, are given up for this endpoint after a last try; one warning
+    event says so.
 
-    `name` is the endpoint's, for people. The endpoint's backoff goes on: the next entry waits until
-    `next_at`.
+    `name` is the endpoint's, for people. The endpoint's backoff goes on: what follows waits until `next_at`.
     """
     cursor = log.cursors.get(endpoint)
-    if cursor is None or cursor.done >= entry.seq:
+    if cursor is None or cursor.done >= entries[0].seq:
         return log
     log = _with_cursor(
         log,
         endpoint,
         replace(
             cursor,
-            done=entry.seq,
+            done=entries[-1].seq,
             failures=cursor.failures + 1,
-            failing_since=attempt.at if cursor.failing_since is None else cursor.failing_since,
+            failing_since=failing_since,
             next_at=next_at,
+            revision=revision,
             tries=0,
             attempts=(),
         ),
     )
-    if is_delivery_warning(entry):
+    missed = [entry for entry in entries if not is_delivery_warning(entry)]
+    if not missed:
         return log
-    what = f"{entry.type.value} ({entry.id})"
-    message = f"{what} was not delivered to webhook endpoint {name} in time: {attempt.problem}"
-    return append_warning(log, f"expired/{endpoint}/{entry.seq}", EXPIRED, message, at=attempt.at)
+    what = f"{missed[0].type.value} ({missed[0].id}) was"
+    if len(missed) > 1:
+        last = f"{missed[-1].type.value} ({missed[-1].id})"
+        what = f"{len(missed)} events, from {missed[0].type.value} ({missed[0].id}) to {last}, were"
+    message = f"{what} not delivered to webhook endpoint {name} in time: {attempt.problem}"
+    return append_warning(log, f"expired/{endpoint}/{entries[0].seq}", EXPIRED, message, at=attempt.at)
+
+
+def warn_of_damage(log: EventLog, *, at: float) -> EventLog:
+    """A log in place of a lost one says so."""
+    message = "the event log was damaged: events may be missing, and some come again with the ids they had"
+    return append_warning(log, f"damaged/{int(at)}", DAMAGED, message, at=at)
 
 
 def is_delivery_warning(entry: Entry) -> bool:
@@ -141,9 +168,10 @@ def trim(log: EventLog, limits: Limits) -> EventLog:
 def bounded(log: EventLog, limits: Limits, *, at: float) -> tuple[EventLog, int]:
     """The log within its bounds, and how many undelivered entries that cost; they leave one warning event.
 
-    When it is over a bound, the oldest entries go until a quarter is free, so that this does not happen at
-    each event.
+    When it has too many entries, the oldest go until a quarter is free, so that this does not happen at each
+    event. Earlier tries only inform: of those as many are kept for each endpoint as there is room for.
     """
+    log = _with_bounded_attempts(log, limits)
     sizes = [len(msgspec.json.encode(entry)) for entry in log.entries]
     if len(sizes) <= limits.max_entries and sum(sizes) <= limits.max_bytes:
         return log, 0
@@ -164,6 +192,22 @@ def bounded(log: EventLog, limits: Limits, *, at: float) -> tuple[EventLog, int]
         message = f"{len(lost)} events ({numbers}) were dropped before all webhook endpoints had them"
         log = append_warning(log, f"dropped/{last}", OVERFLOWED, message, at=at)
     return log, len(lost)
+
+
+def _with_bounded_attempts(log: EventLog, limits: Limits) -> EventLog:
+    kept = ATTEMPTS_KEPT
+    while kept and sum(_attempts_size(cursor) for cursor in log.cursors.values()) > limits.max_attempt_bytes:
+        kept //= 2
+        cursors = {
+            uid: replace(c, attempts=c.attempts[-kept:] if kept else ()) if c.attempts else c
+            for uid, c in log.cursors.items()
+        }
+        log = replace(log, cursors=cursors)
+    return log
+
+
+def _attempts_size(cursor: Cursor) -> int:
+    return len(msgspec.json.encode(cursor.attempts)) if cursor.attempts else 0
 
 
 def _with_cursor(log: EventLog, endpoint: str, cursor: Cursor) -> EventLog:

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from onair_operator.eventlog import outbox
-from onair_operator.eventlog.model import EventLog, Limits, Subject, new_log, with_subject
+from onair_operator.eventlog.model import EventLog, Limits, Subject, log_in_place_of_a_lost_one, new_log, with_subject
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +39,10 @@ class EventLogStore(Protocol):
     """Keeps one log per subject UID."""
 
     async def load(self, uid: str) -> Versioned | None:
-        """The log of this subject; None when there is none."""
+        """The log of this subject; None when there is none, or none that can be understood."""
+
+    async def lost(self, uid: str) -> bool:
+        """Whether a log of this subject was found damaged, now or earlier."""
 
     async def save(self, log: EventLog, expected_version: str | None) -> str:
         """Replaces the log durably and returns its new version. `expected_version` None: it must not exist
@@ -67,12 +70,19 @@ async def update(
     stored.
 
     `change` may be called more than once: again on the newer log when another writer came first. An unchanged
-    log is not written. The log takes over the subject's newest labels.
+    log is not written. The log takes over the subject's newest labels. In place of a lost one a log is begun
+    that numbers on, and says so in a warning event.
     """
     while True:
         stored = await store.load(subject.uid)
-        log = with_subject(stored.log, subject) if stored else new_log(subject)
-        written = await _write(store, stored, change(log), limits, clock)
+        if stored is not None:
+            log = change(with_subject(stored.log, subject))
+        elif await store.lost(subject.uid):
+            at = clock()
+            log = outbox.warn_of_damage(change(log_in_place_of_a_lost_one(subject, at=at)), at=at)
+        else:
+            log = change(new_log(subject))
+        written = await _write(store, stored, log, limits, clock)
         if written is not None:
             return written
 

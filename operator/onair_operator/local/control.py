@@ -19,6 +19,7 @@ from onair_core.contract import EventType, JournalEvent, StreamRef
 from onair_core.local_state import LocalState
 from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
+from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_media.store import StoreError, open_store
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
@@ -34,6 +35,7 @@ from onair_operator.local.objects import Objects, identity_of
 from onair_operator.local.observed import events_of_change, mark
 from onair_operator.local.patience import insist
 from onair_operator.local.plan import Plan, plan, stream_ref
+from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
 from onair_operator.local.stream_status import configured_status
@@ -227,7 +229,8 @@ class Control:
             return
         now = self._host.clock.now()
         status = configured_status(stream, made, self._addresses, now)
-        told = events_of_change(stream, status["playback"])
+        logged = await self._logs.load(made.ref.uid)
+        told = events_of_change(stream, status["playback"], logged.log.entries if logged else ())
         for event, _ in told:
             status = with_event(status, event, now)
         stream["status"] = status
@@ -300,6 +303,7 @@ class Control:
             return
         if settle:
             await channel.journal.settled()
+        await self._restore_log(stream, channel.journal)
         events = channel.journal.after(*_journal_cursor(stream))
         if not events:
             return
@@ -326,6 +330,16 @@ class Control:
         channel.journal.acknowledge(stored.journal.epoch, stored.journal.n)
         self._deliverer.wake(ref.uid)
 
+    async def _restore_log(self, stream: Object, journal: Journal) -> None:
+        """Before anything is added to it: a log that was lost gets back what the journal still has of it."""
+        subject = _subject(stream)
+        if await self._logs.load(subject.uid) is None and await self._logs.lost(subject.uid):
+            past = restorable(
+                await asyncio.to_thread(journal.recorded), _journal_cursor(stream), self._host.clock.now()
+            )
+            shown = past_snapshots(stream, past, self._after)
+            await update(self._logs, subject, lambda log: append_past(log, shown))
+
     def _after(self, stream: Object, assets: dict[str, Object], event: JournalEvent) -> Object:
         """The stream right after an event; `assets` gets the asset that it is about."""
         made = self._plans.get(stream["metadata"]["uid"])
@@ -350,26 +364,29 @@ class Control:
         await self._deliverer.set_endpoints(await self._endpoints())
 
     async def _endpoints(self) -> list[Endpoint]:
-        found = []
-        for value in self.objects.all("WebhookEndpoint"):
-            reference = value["spec"]["secretRef"]
-            secret = self.objects.get(("Secret", value["metadata"]["namespace"], reference["name"]))
-            endpoint = webhook_endpoint(value, secret)
-            if endpoint is not None:
-                found.append(endpoint)
-            await self._write_endpoint_status(value["metadata"]["uid"], missing_secret=endpoint is None)
-        return found
+        """Those without a secret, too: an endpoint that is left out is gone, and with it what waits for it."""
+        found = [(value, self._endpoint(value)) for value in self.objects.all("WebhookEndpoint")]
+        for value, endpoint in found:
+            await self._keep_endpoint_status(value, endpoint)
+        return [endpoint for _, endpoint in found]
 
-    async def _write_endpoint_status(self, uid: str, *, missing_secret: bool = False) -> None:
+    def _endpoint(self, value: Object) -> Endpoint:
+        reference = value["spec"]["secretRef"]
+        secret = self.objects.get(("Secret", value["metadata"]["namespace"], reference["name"]))
+        return webhook_endpoint(value, secret)
+
+    async def _write_endpoint_status(self, uid: str) -> None:
         """How an endpoint fares, into its status."""
-        now = self._host.clock.now()
         for value in self.objects.all("WebhookEndpoint"):
             if value["metadata"]["uid"] == uid:
-                fares = None
-                with contextlib.suppress(KeyError):
-                    fares = self._deliverer.status(uid)
-                value["status"] = endpoint_status(value, fares, missing_secret=missing_secret, now=now)
-                await self.objects.update(value)
+                await self._keep_endpoint_status(value, self._endpoint(value))
+
+    async def _keep_endpoint_status(self, value: Object, endpoint: Endpoint) -> None:
+        fares = None
+        with contextlib.suppress(KeyError):
+            fares = self._deliverer.status(endpoint.uid)
+        value["status"] = endpoint_status(value, endpoint, fares, now=self._host.clock.now())
+        await self.objects.update(value)
 
     # Requests
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 from typing import Any
 
 import msgspec
@@ -10,25 +10,26 @@ import msgspec
 from onair_core.manifests import WebhookEndpointSpec, spec_of
 from onair_operator.decide.conditions import Verdict, with_condition
 from onair_operator.decide.times import timestamp, unix_time
+from onair_operator.local.secrets import secret_value
 from onair_operator.webhooks import Endpoint, EndpointStatus, LabelSelector
 
 Object = dict[str, Any]
 
 
-def webhook_endpoint(value: Object, secret: Object | None) -> Endpoint | None:
-    """None when its secret is missing. The named key signs first; the Secret's other keys sign too (rotation)."""
+def webhook_endpoint(value: Object, secret: Object | None) -> Endpoint:
+    """Signed with the key that it names and with no other: the Secret may hold what is not for this. Without that key,
+    or with an empty one, the endpoint has no secrets, and its events wait.
+    """
     spec = spec_of(value, WebhookEndpointSpec)
-    data = (secret or {}).get("data", {})
-    if spec.secret_ref.key not in data:
-        return None
-    names = [spec.secret_ref.key, *sorted(name for name in data if name != spec.secret_ref.key)]
+    key = secret_value(secret, spec.secret_ref.key)
     metadata = value["metadata"]
     return Endpoint(
         uid=metadata["uid"],
+        revision=_revision(metadata, secret),
         namespace=metadata["namespace"],
         name=metadata["name"],
         url=spec.url,
-        secrets=tuple(base64.b64decode(data[name]) for name in names),
+        secrets=(key,) if key else (),
         created_at=unix_time(metadata["creationTimestamp"]),
         events=spec.events,
         selector=msgspec.convert(spec.selector, LabelSelector),
@@ -36,12 +37,20 @@ def webhook_endpoint(value: Object, secret: Object | None) -> Endpoint | None:
     )
 
 
-def endpoint_status(value: Object, fares: EndpointStatus | None, *, missing_secret: bool, now: float) -> dict[str, Any]:
+def _revision(metadata: dict[str, Any], secret: Object | None) -> str:
+    """Made of versions, not of what they are the versions of: it stands in the event log."""
+    of_secret = (secret or {}).get("metadata", {})
+    parts = (metadata["generation"], of_secret.get("uid"), of_secret.get("resourceVersion"))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def endpoint_status(value: Object, endpoint: Endpoint, fares: EndpointStatus | None, *, now: float) -> dict[str, Any]:
     """`status` of a WebhookEndpoint."""
     spec, generation = spec_of(value, WebhookEndpointSpec), value["metadata"]["generation"]
     status: dict[str, Any] = {**value.get("status", {}), "observedGeneration": generation}
-    if missing_secret:
-        message = f"Secret {spec.secret_ref.name} with key {spec.secret_ref.key} is not there"
+    if not endpoint.secrets:
+        where = f"Secret {spec.secret_ref.name} with key {spec.secret_ref.key}"
+        message = f"{where} is not there or empty. Events wait for it."
         verdict = Verdict(False, "SecretMissing", message)
     elif spec.suspended:
         verdict = Verdict(True, "Suspended", "Nothing is delivered until spec.suspended is false.")

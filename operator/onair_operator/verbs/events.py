@@ -12,7 +12,7 @@ import yaml
 
 from onair_core.local_state import LocalState
 from onair_operator.decide.times import timestamp
-from onair_operator.eventlog import Entry, FileEventLogs
+from onair_operator.eventlog import DamagedLog, Entry, FileEventLogs
 from onair_operator.verbs.common import clear_errors, namespace_option, opened, output_option, state_dir_option
 
 FOLLOW_SECONDS = 0.2
@@ -50,7 +50,10 @@ def events(name: str, follow: bool, namespace: str, output: str, state_dir: Path
 
 
 def _entries(logs: FileEventLogs, uid: str) -> tuple[Entry, ...]:
-    found = logs.read(uid)
+    try:
+        found = logs.read(uid)
+    except DamagedLog as error:
+        raise click.ClickException(str(error)) from error
     return tuple(found.log.entries) if found is not None else ()
 
 

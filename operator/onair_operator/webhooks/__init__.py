@@ -3,8 +3,8 @@
 * `resources`, `payload`, `signature`  what is sent
 * `filters`, `endpoint`                to whom
 * `schedule`, `attempt`, `settings`    when, and what an outcome leads to
-* `policy`, `outbound`                 where it may go, and the request itself
-* `delivery`, `metrics`                the workers that bring the others together
+* `policy`, `resolver`, `outbound`     where it may go, and the request itself
+* `delivery`, `known`, `metrics`       the workers that bring the others together, and what they tell
 * `receive`, `commands`                `onair webhooks listen`: the other end, for trying things out
 """
 

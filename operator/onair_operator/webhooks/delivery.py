@@ -10,35 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
 import structlog
 from aiohttp.abc import AbstractResolver
 
-from onair_operator.eventlog import (
-    Cursor,
-    Entry,
-    EventLog,
-    EventLogStore,
-    Subject,
-    outbox,
-    update_existing,
-)
+from onair_operator.eventlog import EventLog, EventLogStore, outbox, update_existing
 from onair_operator.webhooks import metrics, payload
-from onair_operator.webhooks.attempt import (
-    Delivered,
-    GivenUp,
-    Nothing,
-    Verdict,
-    Work,
-    judge,
-    next_work,
-    record,
-)
-from onair_operator.webhooks.endpoint import Endpoint, EndpointStatus, Failure
+from onair_operator.webhooks.attempt import Delivered, Nothing, Work, judge, next_work, record
+from onair_operator.webhooks.endpoint import Endpoint, EndpointStatus
+from onair_operator.webhooks.known import Known
 from onair_operator.webhooks.outbound import Outcome, Sender
 from onair_operator.webhooks.policy import OutboundPolicy
 from onair_operator.webhooks.settings import Clock, DeliverySettings, SystemClock
@@ -56,36 +40,28 @@ _STORE_RETRY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Look:
-    """A task that looks at a log. What comes while it does is left here, and it looks once more."""
+    """A task that looks at a log. What comes while it does makes it look once more."""
 
     task: asyncio.Task[None] | None = None
     again: bool = True
-    resumed: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A running delivery task. `nap` is its wait for the next try; `stale` says that it must not wait any longer."""
+    """A running delivery task. `nap` is its wait for the next try; `stale` says that it must not wait any longer;
+    `revision` is the endpoint's when it read the log.
+    """
 
     task: asyncio.Task[None] | None = None
     nap: asyncio.Task[None] | None = None
     stale: bool = False
+    revision: str = ""
 
     def look_again(self) -> None:
         """What it may have read of the log, and the wait that came of it, no longer hold."""
         self.stale = True
         if self.nap is not None:
             self.nap.cancel()
-
-
-@dataclass(slots=True)
-class _Known:
-    """An endpoint with what belongs to it here."""
-
-    endpoint: Endpoint
-    slots: asyncio.Semaphore
-    status: EndpointStatus = field(default_factory=EndpointStatus)
-    pending: dict[str, int] = field(default_factory=dict)  # by subject UID
 
 
 class Deliverer:
@@ -120,7 +96,7 @@ class Deliverer:
         self._user_agent = f"OnAir/{version('onair')}"
         self._sender: Sender | None = None
         self._overall = asyncio.Semaphore(settings.overall)
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
         self._looks: dict[str, _Look] = {}  # by subject UID
         self._workers: dict[tuple[str, str], _Worker] = {}  # by subject UID, endpoint UID
         self._stopping = False
@@ -148,15 +124,12 @@ class Deliverer:
     async def set_endpoints(self, endpoints: Iterable[Endpoint]) -> None:
         """All endpoints there are, level-triggered. One that is missing is gone: its cursors are dropped.
 
-        One that was changed or resumed is tried again at once.
+        One with another revision than when it failed is tried again at once.
         """
         before = {uid: known.endpoint for uid, known in self._known.items()}
         self._take(endpoints)
-        after = {uid: known.endpoint for uid, known in self._known.items()}
-        if after == before:
-            return
-        changed = {uid for uid in before.keys() & after.keys() if before[uid] != after[uid]}
-        await self._wake_all(changed)
+        if before != {uid: known.endpoint for uid, known in self._known.items()}:
+            await self._wake_all()
 
     def wake(self, uid: str) -> None:
         """The log of this subject has new entries, labels, or was closed."""
@@ -190,55 +163,54 @@ class Deliverer:
             if uid in self._known:
                 self._known[uid].endpoint = endpoint
             else:
-                self._known[uid] = _Known(endpoint, asyncio.Semaphore(self._settings.per_endpoint))
+                slots = asyncio.Semaphore(self._settings.per_endpoint)
+                self._known[uid] = Known(endpoint, slots, self._on_status)
 
-    async def _wake_all(self, resumed: Set[str] = frozenset()) -> None:
+    async def _wake_all(self) -> None:
         for uid in await self._persistently(self._store.uids):
             self.wake(uid)
-            if uid in self._looks:
-                self._looks[uid].resumed |= resumed
 
     async def _look(self, uid: str, look: _Look) -> None:
         """Registers endpoints, trims, removes what is finished, and sees to it that workers run."""
         try:
             while look.again and not self._stopping:
-                resumed, look.again, look.resumed = look.resumed, False, set()
-                await self._look_once(uid, resumed)
+                look.again = False
+                await self._look_once(uid)
         except Exception:
             _log.exception("event log cannot be delivered", uid=uid)
         finally:
             del self._looks[uid]
 
-    async def _look_once(self, uid: str, resumed: Set[str]) -> None:
-        log = await self._change(uid, lambda log: self._prepared(log, resumed))
+    async def _look_once(self, uid: str) -> None:
+        log = await self._change(uid, self._prepared)
         if log is None:
+            for each in self._known.values():
+                each.lost(uid)
             return
-        for endpoint_uid in resumed:
-            if worker := self._workers.get((uid, endpoint_uid)):
-                worker.look_again()
         waiting = False
-        for endpoint_uid in log.cursors:
+        for endpoint_uid, cursor in log.cursors.items():
             known = self._known.get(endpoint_uid)
             if known is None:
                 continue
             work = next_work(log, known.endpoint)
-            self._note_pending(known, uid, work)
+            known.saw(uid, cursor, work if isinstance(work, Work) else None)
+            worker = self._workers.get((uid, endpoint_uid))
+            if worker is not None and worker.revision != known.endpoint.revision:
+                worker.look_again()
             if isinstance(work, Work):
                 waiting = True
-                self._restore_failure(known, work.cursor)
-                if not known.endpoint.suspended:
+                if not known.endpoint.waits:
                     self._ensure_worker(uid, endpoint_uid)
         if log.closed and not waiting:
             await self._persistently(lambda: self._store.delete(uid))
 
-    def _prepared(self, log: EventLog, resumed: Set[str]) -> EventLog:
+    def _prepared(self, log: EventLog) -> EventLog:
         """The log with a cursor for each endpoint of its namespace, and for none that is gone."""
         here = [k.endpoint for k in self._known.values() if k.endpoint.namespace == log.subject.namespace]
         log = outbox.only_endpoints(log, {endpoint.uid for endpoint in here})
         for endpoint in here:
             log = outbox.with_endpoint(log, endpoint.uid, endpoint.created_at)
-            if endpoint.uid in resumed:
-                log = outbox.retry_now(log, endpoint.uid)
+            log = outbox.retry_when_changed(log, endpoint.uid, endpoint.revision)
             work = next_work(log, endpoint)
             if isinstance(work, Nothing) and work.lag >= SKIPS_PER_WRITE:
                 log = outbox.done(log, endpoint.uid, work.skip_to, delivered=False)
@@ -267,32 +239,33 @@ class Deliverer:
                 asyncio.get_running_loop().call_soon(self.wake, uid)
 
     async def _work_once(self, uid: str, endpoint_uid: str, worker: _Worker) -> bool:
-        """Delivers one entry; False when nothing waits or nothing may be delivered."""
-        worker.stale = False
-        stored = await self._persistently(lambda: self._store.load(uid))
-        if worker.stale:
-            return True
+        """Delivers one entry, or waits for its time; False when nothing waits or nothing may be delivered."""
         known = self._known.get(endpoint_uid)
-        if stored is None or known is None or known.endpoint.suspended:
+        if known is None:
             return False
-        if endpoint_uid not in stored.log.cursors:
-            return False
-        work = next_work(stored.log, known.endpoint)
-        self._note_pending(known, uid, work)
-        if isinstance(work, Nothing):
-            return False
-        if await self._nap(worker, work.due):
-            await self._deliver(stored.log, known, work)
+        async with known.slots, self._overall:
+            # Read only now: while it waited for a slot, log and endpoint may have become others.
+            worker.stale, worker.revision = False, known.endpoint.revision
+            stored = await self._persistently(lambda: self._store.load(uid))
+            if worker.stale:
+                return True
+            if self._stopping or stored is None or known.endpoint.waits or endpoint_uid not in stored.log.cursors:
+                return False
+            work = next_work(stored.log, known.endpoint)
+            known.saw(uid, stored.log.cursors[endpoint_uid], work if isinstance(work, Work) else None)
+            if isinstance(work, Nothing):
+                return False
+            if work.due <= self._clock.now():
+                await self._deliver(stored.log, known, work)
+                return True
+        await self._nap(worker, work.due)
         return True
 
-    async def _nap(self, worker: _Worker, due: float) -> bool:
-        """Waits until the next try is due; False when the wait was cut short because something changed."""
-        seconds = due - self._clock.now()
-        if seconds <= 0:
-            return True
+    async def _nap(self, worker: _Worker, due: float) -> None:
+        """Waits until the next try is due, or something changed."""
         schedule = self._settings.schedule
         # Bounded, should the wall clock have been set back in between.
-        seconds = min(seconds, schedule.longest * (1 + schedule.jitter))
+        seconds = min(due - self._clock.now(), schedule.longest * (1 + schedule.jitter))
 
         async def nap() -> None:
             await self._clock.sleep(seconds)
@@ -300,22 +273,28 @@ class Deliverer:
         worker.nap = asyncio.get_running_loop().create_task(nap())
         try:
             await asyncio.wait({worker.nap})
-            return not worker.nap.cancelled()
         finally:
             worker.nap.cancel()
             worker.nap = None
 
-    async def _deliver(self, log: EventLog, known: _Known, work: Work) -> None:
-        async with known.slots, self._overall:
-            endpoint = known.endpoint  # after the wait for a slot it may be another
-            if self._stopping or endpoint.suspended:
-                return
-            outcome = await self._try(log, endpoint, work)
+    async def _deliver(self, log: EventLog, known: Known, work: Work) -> None:
+        endpoint = known.endpoint
+        outcome = await self._try(log, endpoint, work)
         at = self._clock.now()
-        schedule = self._settings.schedule
-        verdict = judge(work, outcome, at=at, schedule=schedule, random=self._random())
-        await self._change(log.subject.uid, lambda log: record(log, endpoint, work.entry, verdict))
-        self._tell(known, log.subject, work.entry, outcome, verdict)
+        result = "success" if outcome.ok else "refused" if outcome.refused else "failure"
+        metrics.ATTEMPTS.labels(endpoint.namespace, endpoint.name, result).inc()
+        verdict = judge(work, outcome, at=at, schedule=self._settings.schedule, random=self._random())
+
+        def outdated() -> bool:
+            """That an endpoint failed says nothing about what it was changed to meanwhile."""
+            return not isinstance(verdict, Delivered) and known.endpoint.revision != endpoint.revision
+
+        def recorded(log: EventLog) -> EventLog:
+            return log if outdated() else record(log, endpoint, work.entry, verdict)
+
+        await self._change(log.subject.uid, recorded)
+        if not outdated():
+            known.tried(log.subject, work.entry, outcome, verdict, at)
 
     async def _try(self, log: EventLog, endpoint: Endpoint, work: Work) -> Outcome:
         if self._sender is None:
@@ -333,52 +312,7 @@ class Deliverer:
         with metrics.SECONDS.time():
             return await self._sender.post(endpoint.url, body, headers)
 
-    # --- what others get to see -----------------------------------------------------------------------------
-
-    def _tell(self, known: _Known, subject: Subject, entry: Entry, outcome: Outcome, verdict: Verdict) -> None:
-        endpoint, at = known.endpoint, self._clock.now()
-        labels = (endpoint.namespace, endpoint.name)
-        result = "success" if outcome.ok else "refused" if outcome.refused else "failure"
-        metrics.ATTEMPTS.labels(*labels, result).inc()
-        if isinstance(verdict, Delivered):
-            metrics.DELAY.observe(max(at - entry.at, 0))
-            known.status = replace(known.status, last_success_at=at, failures=0)
-        else:
-            failure = Failure(at=at, code=outcome.status, problem=outcome.problem, excerpt=outcome.excerpt)
-            known.status = replace(known.status, last_failure=failure, failures=known.status.failures + 1)
-            about = _log.bind(
-                endpoint=f"{endpoint.namespace}/{endpoint.name}",
-                subject=str(subject),
-                type=entry.type.value,
-                id=entry.id,
-                problem=outcome.problem,
-            )
-            if isinstance(verdict, GivenUp):
-                metrics.EXPIRED.labels(*labels).inc()
-                about.warning("webhook given up")
-            else:
-                about.info("webhook not delivered, will be tried again")
-        self._on_status(endpoint.uid)
-
-    def _note_pending(self, known: _Known, uid: str, work: Work | Nothing) -> None:
-        count = work.pending if isinstance(work, Work) else 0
-        before = known.pending.pop(uid, 0)
-        if count:
-            known.pending[uid] = count
-        if count != before:
-            pending = known.status.pending + count - before
-            known.status = replace(known.status, pending=pending)
-            metrics.PENDING.labels(known.endpoint.namespace, known.endpoint.name).set(pending)
-            self._on_status(known.endpoint.uid)
-
-    def _restore_failure(self, known: _Known, cursor: Cursor) -> None:
-        """After a restart the log knows what the last process saw."""
-        if cursor.attempts and known.status == EndpointStatus(pending=known.status.pending):
-            last = cursor.attempts[-1]
-            failure = Failure(at=last.at, code=last.status, problem=last.problem, excerpt=last.body)
-            known.status = replace(known.status, last_failure=failure, failures=cursor.failures)
-
-    def _forget(self, known: _Known) -> None:
+    def _forget(self, known: Known) -> None:
         for (_, endpoint_uid), worker in self._workers.items():
             if endpoint_uid == known.endpoint.uid and worker.task is not None:
                 worker.task.cancel()

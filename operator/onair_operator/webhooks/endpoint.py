@@ -14,12 +14,14 @@ _EVERYTHING = LabelSelector()
 class Endpoint:
     """One WebhookEndpoint with its secrets resolved.
 
-    `uid` names its delivery cursors: an endpoint that is made anew is another one. Events recorded before
-    `created_at` (Unix seconds) are not sent to it. `events` are patterns, none means all. URL and secrets
-    stay out of `repr`: a URL may hold a token.
+    `uid` names its delivery cursors: an endpoint that is made anew is another one. `revision` is another one
+    after every change of spec or secret, and shows nothing of them. Events recorded before `created_at` (Unix
+    seconds) are not sent to it. `events` are patterns, none means all. URL and secrets stay out of `repr`: a
+    URL may hold a token.
     """
 
     uid: str
+    revision: str
     namespace: str
     name: str
     url: str = field(repr=False)
@@ -28,6 +30,11 @@ class Endpoint:
     events: tuple[str, ...] = ()
     selector: LabelSelector = _EVERYTHING
     suspended: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its events wait for something to be changed: suspended, or without a secret to sign with."""
+        return self.suspended or not self.secrets
 
     def wants(self, event_type: str, labels: Mapping[str, str]) -> bool:
         """Whether an event of this type, of a subject with these labels, goes to this endpoint."""
@@ -48,7 +55,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStatus:
-    """How an endpoint fares. `failures` counts tries since the last success, `pending` events."""
+    """How an endpoint fares. `failures` counts tries since the last success, over the subjects where it fails;
+    `pending` events.
+    """
 
     last_success_at: float | None = None
     last_failure: Failure | None = None

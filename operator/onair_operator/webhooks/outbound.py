@@ -8,26 +8,22 @@ of one that is a failure.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 
 from onair_operator.webhooks.policy import OutboundPolicy, url_problem
+from onair_operator.webhooks.resolver import Resolver, TooManyLookUps
 
 EXCERPT_BYTES = 512
 _HEADERS_KEPT = ("Content-Type", "Content-Length", "Date", "Location", "Retry-After", "Server")
 _HEADER_CHARACTERS = 200
-# Name servers that do not answer hold a thread for many seconds: their own pool, away from the process's
-# other work.
-_RESOLVER_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ class Sender:
         self._policy = policy
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=resolver or _Resolver(),
+                resolver=resolver or Resolver(),
                 use_dns_cache=False,
                 # A connection that the receiver closed while it was idle looks like a failed delivery.
                 force_close=True,
@@ -143,40 +139,13 @@ class Sender:
         return socket.socket(family, kind, protocol)
 
 
-class _Resolver(AbstractResolver):
-    """getaddrinfo in threads of its own."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="webhook-resolver")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        )
-        return [
-            ResolveResult(
-                hostname=host,
-                # The scope of a link-local address is lost; the policy refuses those anyway.
-                host=str(address[0]),
-                port=int(address[1]),
-                family=family_found,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for family_found, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
 def _describe(error: Exception) -> str:
     """In words that hold neither address nor URL, as the messages of aiohttp and of the system do."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return "its TLS certificate is not valid for this host"
+        case aiohttp.ClientConnectorDNSError(os_error=TooManyLookUps()):
+            return "too many host names are being looked up"
         case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return "its host name was not found"
         case aiohttp.ClientSSLError():

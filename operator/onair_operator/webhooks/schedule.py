@@ -1,8 +1,8 @@
 """When a delivery is tried again: growing delays with bounded jitter, for 24 hours. Pure.
 
 5 s, 15 s, 45 s, about 2, 7 and 20 minutes, then every hour; each ±10 %, so that streams that failed together
-do not come back together. The last try is made when the time is over, so nothing is given up while a try was
-still due.
+do not come back together. The last try of an event is made when its time is over, so nothing is given up while a
+try was still due.
 """
 
 from __future__ import annotations
@@ -26,8 +26,17 @@ class Schedule:
         delay = min(self.first * self.factor ** min(failures - 1, 64), self.longest)
         return delay * (1 + self.jitter * (2 * random - 1))
 
+    def failing_since(self, now: float, due: float | None, since: float | None) -> float:
+        """When the endpoint began to fail, as of a try that failed `now`; `due` is when that was due.
+
+        A try that comes over an hour late was not made because nobody ran who could have made it: the
+        endpoint is judged from now on.
+        """
+        away = due is not None and now - due > self.longest
+        return now if since is None or away else since
+
     def deadline(self, recorded_at: float, failing_since: float) -> float:
-        """When an entry is given up: its time runs from when it could have been delivered and was not."""
+        """From when on an entry may be given up: its time runs from when it could have been delivered and was not."""
         return max(recorded_at, failing_since) + self.time_to_live
 
     def next_at(self, now: float, failures: int, deadline: float, random: float) -> float | None:
