@@ -102,6 +102,11 @@ class Packager:
         return not self._waiting
 
     @property
+    def renditions(self) -> tuple[Rendition, ...] | None:
+        """The tracks of the broadcast; None until they are fixed."""
+        return self._renditions
+
+    @property
     def target_duration(self) -> int | None:
         return self._rule.target_duration
 

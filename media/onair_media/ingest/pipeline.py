@@ -97,6 +97,12 @@ class Pipeline:
         """Seconds of media in complete segments, over the whole broadcast."""
         return self._packager.media_end
 
+    @property
+    def resume_point(self) -> ResumePoint:
+        """Where another pipeline of this broadcast would go on."""
+        packager = self._packager
+        return ResumePoint(packager.media_end, packager.renditions, packager.target_duration)
+
     def _take(self, outputs: list[Output]) -> None:
         if not self._started and (outputs or self._packager.started):
             self._started = True

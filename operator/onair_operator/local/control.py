@@ -41,6 +41,9 @@ JOURNAL = "onair.dev/journal"
 COMPLETE = "onair.dev/complete"
 """Annotation: ends the broadcast of this id, once, and may stay."""
 
+# Events that a change of the manifests causes are told before what the change itself says, if the disk permits.
+SETTLE_SECONDS = 2.0
+
 _KINDS = ("Secret", "LiveStreamClass", "WebhookEndpoint", "LiveStream")
 
 
@@ -150,9 +153,12 @@ class Control:
         self._plans = {made.ref.uid: made for made in self._plan()}
         for made in self._plans.values():
             await self._keep_generated_key(made)
-            await self._host.configure(made.config)
+            await self._host.configure(made.config, _journal_cursor(made.stream))
             self._host.set_title(made.ref, made.spec.title)
-            await self._take_in_stream(made.ref)
+        # A journal that cannot be written holds up its own events only: every channel is configured by now.
+        settle_by = asyncio.get_running_loop().time() + SETTLE_SECONDS
+        for made in self._plans.values():
+            await self._take_in_stream(made.ref, settle_by=settle_by)
             await self._write_status(made)
             wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
             if wanted:
@@ -242,7 +248,7 @@ class Control:
             return
         ref = stream_ref(value)
         self._host.remove(ref)
-        await self._take_in_stream(ref)
+        await self._take_in_stream(ref, settle_by=asyncio.get_running_loop().time() + SETTLE_SECONDS)
         value = self.objects.get(identity_of(value)) or value
         now = self._host.clock.now()
         await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
@@ -267,7 +273,7 @@ class Control:
             fared, self._fared = self._fared, set()
             try:
                 for ref in grown.values():
-                    await self._take_in_stream(ref, settle=False)
+                    await self._take_in_stream(ref)
                 for recording in finished.values():
                     await self._assets.note_finished(recording)
                 for uid in fared:
@@ -278,13 +284,14 @@ class Control:
                 self._fared |= fared
                 raise
 
-    async def _take_in_stream(self, ref: StreamRef, *, settle: bool = True) -> None:
+    async def _take_in_stream(self, ref: StreamRef, *, settle_by: float | None = None) -> None:
+        """`settle_by`: until that time of the loop, what is not durable yet is waited for."""
         channel = self._host.channel(ref)
         stream = self.objects.get(("LiveStream", ref.namespace, ref.name))
         if channel is None or stream is None or stream["metadata"]["uid"] != ref.uid:
             return
-        if settle:
-            await channel.journal.settled()
+        if settle_by is not None:
+            await channel.journal.settled(max(0.0, settle_by - asyncio.get_running_loop().time()))
         events = channel.journal.after(*_journal_cursor(stream))
         if not events:
             return
