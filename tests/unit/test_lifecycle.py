@@ -13,6 +13,7 @@ from onair_core.contract import BroadcastEnd, BroadcastRef, DisconnectReason, Ev
 from onair_media import lifecycle as lc
 
 E = EventType
+STORE = "file:///recordings"
 FIRST, SECOND = BroadcastRef("first", 1), BroadcastRef("second", 2)
 
 
@@ -22,6 +23,7 @@ class Channel:
 
     settings: lc.Settings = field(default_factory=lc.Settings)
     now: float = 1000.0
+    store: str | None = STORE
 
     def __post_init__(self) -> None:
         self.state = lc.State(settings=self.settings)
@@ -39,7 +41,7 @@ class Channel:
         return outputs
 
     def arrive(self, number: int = 1, ref: BroadcastRef = FIRST, silent: float = 0.0) -> lc.Output:
-        outputs = self.feed(lc.PublisherArrived(number, ref, silent))
+        outputs = self.feed(lc.PublisherArrived(number, ref, self.store, silent))
         return next(o for o in outputs if isinstance(o, lc.Admit | lc.Refuse))
 
     def go_live(self) -> None:
@@ -62,8 +64,8 @@ class Channel:
         return [(o.connection, o.reason) for o in self.outputs if isinstance(o, lc.CutPublisher)]
 
 
-def live(**settings: Any) -> Channel:
-    channel = Channel(lc.Settings(**settings))
+def live(store: str | None = STORE, **settings: Any) -> Channel:
+    channel = Channel(lc.Settings(**settings), store=store)
     channel.go_live()
     return channel
 
@@ -202,7 +204,7 @@ def test_disable_and_key_reset_cut_at_once(change: dict[str, Any], reason: Disco
 
 def test_other_changes_never_interrupt_a_broadcast() -> None:
     channel = live(key_generation="old")
-    channel.configure(max_continuous_duration=3600.0, publisher_timeout=5.0, end_on_clean_stop=True, recording=False)
+    channel.configure(max_continuous_duration=3600.0, publisher_timeout=5.0, end_on_clean_stop=True)
     assert channel.outputs == [] and channel.state.publisher == 1
 
 
@@ -260,7 +262,8 @@ def test_a_broadcast_without_a_frame_leaves_an_errored_asset() -> None:
 
 
 def test_without_recording_nothing_is_told_of_assets() -> None:
-    channel = live(recording=False, reconnect_window=0)
+    channel = live(store=None, reconnect_window=0)
+    channel.feed(lc.Warn(E.ASSET_WARNING, "RecordingStalled", "The disk is full."))
     channel.leave()
     assert channel.events == [E.STREAM_CONNECTED, E.STREAM_ACTIVE, E.STREAM_DISCONNECTED, E.STREAM_IDLE]
 
@@ -281,6 +284,98 @@ def test_a_process_that_was_away_for_longer_ends_the_broadcast_in_order() -> Non
     channel.feed(lc.Resumed(last_seen=1010, epoch=7), at=2000)
     assert channel.events[-3:] == [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
     assert channel.phase is Phase.IDLE
+
+
+def test_the_sign_of_life_is_at_least_as_new_as_what_the_state_knows() -> None:
+    channel = live(reconnect_window=60)
+    channel.feed(lc.Resumed(last_seen=0.0, epoch=7), at=1030)
+    assert channel.emitted[-1].data["since"] == 1000, "it had begun by then"
+
+    channel = live(reconnect_window=60)
+    channel.feed(lc.Progressed(20.0, 2, ("video", "audio")), at=1020)
+    channel.feed(lc.Resumed(last_seen=0.0, epoch=7), at=1070)
+    assert channel.emitted[-1].data["since"] == 1020
+    assert channel.state.broadcast is not None, "the window counts from there"
+
+
+def test_a_restart_without_a_broadcast_forgets_the_connections_of_the_process_before() -> None:
+    channel = live()
+    channel.feed(lc.Complete("first"))
+    assert channel.state.leaving is not None
+    channel.feed(lc.Resumed(last_seen=1000, epoch=7), at=1010)
+    channel.arrive(1, SECOND)  # numbers begin anew
+    channel.feed(lc.Tick(), at=1060)
+    assert channel.cuts() == [] and channel.state.publisher == 1
+
+
+def test_a_deadline_that_has_passed_counts_before_a_publisher_who_arrives() -> None:
+    channel = live(reconnect_window=60)
+    channel.leave()
+    channel.now += 61  # and no Tick came
+    assert channel.arrive(2, SECOND) == lc.Admit(2)
+    assert channel.state.broadcast is not None and channel.state.broadcast.ref == SECOND
+    assert channel.events[-4:] == [E.STREAM_IDLE, E.ASSET_COMPLETED, E.STREAM_CONNECTED, E.ASSET_CREATED]
+
+
+def test_a_test_stream_that_is_over_refuses_also_before_its_tick() -> None:
+    channel = live(test=True)
+    channel.now += 301
+    assert channel.arrive(2, SECOND) == lc.Refuse(2, lc.Refusal.TEST_OVER)
+    assert channel.cuts() == [(1, DisconnectReason.DISABLED)]
+
+
+def test_a_stream_that_is_configured_again_is_not_removed_any_more() -> None:
+    channel = live()
+    channel.feed(lc.Remove())
+    channel.configure()  # the same as before
+    assert channel.arrive(2, SECOND) == lc.Admit(2)
+
+
+def test_media_that_cannot_be_taken_is_a_warning_and_cuts_the_publisher_inside_the_window() -> None:
+    channel = live()
+    channel.feed(lc.MediaRefused(DisconnectReason.UNSUPPORTED_VIDEO_CODEC, "VP6 cannot be packaged."))
+    assert channel.events == [*GOING_LIVE, E.STREAM_WARNING, E.STREAM_DISCONNECTED]
+    assert channel.emitted[-2].data == {"reason": "UnsupportedVideoCodec", "message": "VP6 cannot be packaged."}
+    assert channel.emitted[-1].data["reason"] == "UnsupportedVideoCodec"
+    cut = next(o for o in channel.outputs if isinstance(o, lc.CutPublisher))
+    assert cut == lc.CutPublisher(1, DisconnectReason.UNSUPPORTED_VIDEO_CODEC, "VP6 cannot be packaged.")
+    assert channel.arrive(2, SECOND) == lc.Admit(2)
+    assert channel.state.broadcast is not None and channel.state.broadcast.ref == FIRST
+
+
+def test_media_that_cannot_be_taken_ends_a_broadcast_without_a_window() -> None:
+    channel = live(reconnect_window=0)
+    channel.feed(lc.MediaRefused(DisconnectReason.NO_KEYFRAME, "No keyframe came."))
+    assert channel.events[-3:] == [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
+
+
+def test_another_codec_begins_another_broadcast_on_the_same_connection() -> None:
+    channel = live()
+    outputs = channel.feed(lc.CodecChanged(SECOND, STORE))
+    ended = [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
+    assert channel.events == [*GOING_LIVE, *ended, E.STREAM_CONNECTED, E.ASSET_CREATED]
+    assert channel.emitted[len(GOING_LIVE)].data["reason"] == DisconnectReason.CODEC_CHANGED
+    assert outputs.index(lc.StartBroadcast(SECOND, STORE)) + 1 == outputs.index(lc.Admit(1))
+    assert channel.state.publisher == 1 and channel.cuts() == []
+
+
+def test_after_a_defect_of_the_packaging_the_same_broadcast_goes_on_in_another_epoch() -> None:
+    channel = live()
+    outputs = channel.feed(lc.PackagerFailed(FIRST, 5))
+    assert channel.cuts() == [(1, DisconnectReason.INTERNAL_ERROR)]
+    assert outputs[-1] == lc.NextEpoch(BroadcastRef("first", 5))
+    assert lc.deadline(channel.state) == channel.now + 60
+    channel.feed(lc.PackagerFailed(FIRST, 6))
+    assert channel.outputs == [], "that epoch is over"
+    channel.arrive(2, SECOND)
+    assert channel.state.broadcast is not None and channel.state.broadcast.ref == BroadcastRef("first", 5)
+
+
+def test_a_defect_ends_a_broadcast_without_a_window() -> None:
+    channel = live(reconnect_window=0)
+    channel.feed(lc.PackagerFailed(FIRST, 5))
+    assert channel.events[-3:] == [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
+    assert channel.state.broadcast is None
 
 
 def test_warnings_are_about_a_running_broadcast() -> None:

@@ -38,21 +38,29 @@ class Life(RuleBasedStateMachine):
             elif isinstance(output, lc.FinishBroadcast):
                 self.finished.append(output.ref.id)
             elif isinstance(output, lc.CutPublisher):
+                assert output.connection in self.open, "nobody is cut who was not let in"
                 self.open.discard(output.connection)
             elif isinstance(output, lc.Admit):
                 self.open.add(output.connection)
         return outputs
 
-    @rule(silent=st.floats(0, 20))
-    def arrive(self, silent: float) -> None:
+    def overdue(self) -> bool:
+        due = lc.deadline(self.state)
+        return due is not None and due <= self.now
+
+    @rule(silent=st.floats(0, 20), recorded=st.booleans())
+    def arrive(self, silent: float, recorded: bool) -> None:
         self.connections += 1
         self.epoch += 1
         ref = BroadcastRef(f"b{self.epoch}", self.epoch)
         before = self.state
-        outputs = self.feed(lc.PublisherArrived(self.connections, ref, silent))
+        late = self.overdue()
+        store = "file:///recordings" if recorded else None
+        outputs = self.feed(lc.PublisherArrived(self.connections, ref, store, silent))
+        assert not self.overdue(), "nothing goes on past its deadline"
         answers = [o for o in outputs if isinstance(o, lc.Admit | lc.Refuse)]
         assert len(answers) == 1
-        if isinstance(answers[0], lc.Refuse):
+        if isinstance(answers[0], lc.Refuse) and not late:
             assert self.state == before
 
     @precondition(lambda self: self.open)
@@ -75,6 +83,40 @@ class Life(RuleBasedStateMachine):
             self.feed(lc.Tick())
         self.now = until
 
+    @rule(seconds=st.floats(0, 400))
+    def wait_without_ticks(self, seconds: float) -> None:
+        """A busy event loop, or a suspended machine: timers come late."""
+        self.now += seconds
+
+    @precondition(lambda self: self.state.publisher is not None)
+    @rule(reason=st.sampled_from([DisconnectReason.NO_KEYFRAME, DisconnectReason.UNSUPPORTED_AUDIO_CODEC]))
+    def refuse_media(self, reason: DisconnectReason) -> None:
+        self.feed(lc.MediaRefused(reason, "It cannot be taken."))
+        assert self.state.publisher is None
+
+    @precondition(lambda self: self.state.publisher is not None)
+    @rule(recorded=st.booleans())
+    def change_codec(self, recorded: bool) -> None:
+        self.epoch += 1
+        publisher = self.state.publisher
+        ref = BroadcastRef(f"b{self.epoch}", self.epoch)
+        self.feed(lc.CodecChanged(ref, "file:///recordings" if recorded else None))
+        assert self.state.publisher == publisher
+        assert self.state.broadcast is not None and self.state.broadcast.ref == ref
+
+    @rule(current=st.booleans())
+    def meet_a_defect(self, current: bool) -> None:
+        self.epoch += 1
+        broadcast = self.state.broadcast
+        before = self.state
+        self.feed(lc.PackagerFailed(broadcast.ref if broadcast and current else BroadcastRef("b0", 0), self.epoch))
+        if broadcast is None or not current:
+            assert self.state == before
+
+    @rule(seconds=st.floats(0, 1000))
+    def progress(self, seconds: float) -> None:
+        self.feed(lc.Progressed(seconds, 2, ("video", "audio")))
+
     @rule(own=st.booleans())
     def complete(self, own: bool) -> None:
         broadcast = self.state.broadcast
@@ -86,13 +128,12 @@ class Life(RuleBasedStateMachine):
         maximum=st.sampled_from([60.0, 43200.0]),
         generation=st.sampled_from(["0", "1", ""]),
         takeover=st.sampled_from(list(Takeover)),
-        recording=st.booleans(),
         test=st.booleans(),
         brisk=st.booleans(),
     )
     def configure(
         self, disabled: bool, window: float, maximum: float, generation: str, takeover: Takeover,
-        recording: bool, test: bool, brisk: bool,
+        test: bool, brisk: bool,
     ) -> None:  # fmt: skip
         self.feed(
             lc.Configure(
@@ -103,19 +144,19 @@ class Life(RuleBasedStateMachine):
                     max_continuous_duration=maximum,
                     key_generation=generation,
                     takeover=takeover,
-                    recording=recording,
                     test=test,
                     end_on_clean_stop=brisk,
                 )
             )
         )
 
-    @rule(away=st.floats(0, 100))
-    def restart(self, away: float) -> None:
-        last_seen = self.now
+    @rule(away=st.floats(0, 100), stale=st.floats(0, 5000))
+    def restart(self, away: float, stale: float) -> None:
+        last_seen = self.now - stale
         self.now += away
         self.epoch += 1
         self.open.clear()
+        self.connections = 0  # a process counts its own
         self.feed(lc.Resumed(last_seen, self.epoch))
 
     @invariant()

@@ -54,6 +54,13 @@ class DisconnectReason(StrEnum):
     MAX_DURATION = "MaxDuration"
     SERVER_RESTARTED = "ServerRestarted"
     INTERNAL_ERROR = "InternalError"  # a defect of OnAir; the log has it
+    CODEC_CHANGED = "CodecChanged"  # the connection stays, and belongs to another broadcast now
+    # What the publisher sends cannot be taken; a `warning` before says it in words.
+    UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
+    UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
+    INGEST_BITRATE_EXCEEDED = "IngestBitrateExceeded"
+    NO_KEYFRAME = "NoKeyframe"
+    TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
 
 
 class BroadcastEnd(StrEnum):

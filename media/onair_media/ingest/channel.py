@@ -1,15 +1,16 @@
-"""One LiveStream on this machine: its lifecycle, its publisher, its pipeline, its live window.
+"""One LiveStream on this machine: its lifecycle, its publisher, its live window.
 
 The rules are in `onair_media.lifecycle`. Here its inputs are gathered (connections, media, timers, configuration), its
-events go to the journal, and its commands are carried out in the order it gives them.
+events go to the journal, and its commands are carried out in the order it gives them, most of them by `production`.
+
+A defect never leaves the channel and never stops it: what cannot be carried out is logged, the rest is carried out,
+the journal has every step, and a deadline is always armed. What packages a broadcast is made anew after one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter, deque
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,35 +18,28 @@ import structlog
 
 from onair_core.contract import BroadcastRef, ChannelConfig, DisconnectReason, EventType, JournalEvent, Phase
 from onair_media import lifecycle
-from onair_media.cmaf import CodecChanged, TrackInfo
+from onair_media.cmaf import CodecChanged
 from onair_media.hls import LiveWindow
+from onair_media.ingest.candidate import Candidate, candidate
 from onair_media.ingest.clock import Clock
+from onair_media.ingest.farewells import farewell
 from onair_media.ingest.health import Figures
 from onair_media.ingest.journal import Journal
 from onair_media.ingest.pipeline import Pipeline
+from onair_media.ingest.production import Production
 from onair_media.ingest.session import PublisherSession, Refused
 from onair_media.ingest.studio import Studio
 from onair_media.playback import LivePlayable
-from onair_media.recording import Recorder, Recording, ResumePoint
 
 log = structlog.get_logger(__name__)
 
 # After the end the live playback ID goes on serving the last playlist, with ENDLIST, for this long.
 ENDED_WINDOW_SECONDS = 60.0
 PIPELINE_TICK_SECONDS = 0.25
-# Without look-alikes: people read asset names aloud.
-_SUFFIX_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
+# How much media may come before the journal says again how far it has come.
+PROGRESS_SECONDS = 10.0
+SHUT_DOWN_SECONDS = 3.0
 _ASSET_EVENTS = frozenset({EventType.ASSET_READY, EventType.ASSET_COMPLETED})
-
-# What an encoder is told when the server ends its publish (NetStream status code and description).
-_CUT_MESSAGES = {
-    DisconnectReason.DISABLED: ("NetStream.Publish.Denied", "The stream was disabled."),
-    DisconnectReason.KEY_RESET: ("NetStream.Publish.BadName", "The stream key was reset."),
-    DisconnectReason.DELETED: ("NetStream.Publish.BadName", "The stream was deleted."),
-    DisconnectReason.REPLACED: ("NetStream.Publish.BadName", "Another encoder has taken over."),
-    DisconnectReason.COMPLETED: ("NetStream.Unpublish.Success", "The broadcast is complete."),
-}
-_CUT_DEFAULT = ("NetStream.Unpublish.Success", "The broadcast has ended.")
 
 _state_decoder = msgspec.json.Decoder(lifecycle.State)
 
@@ -61,20 +55,15 @@ class Channel:
         self.bytes_received = 0
         self._clock = clock
         self._studio = studio
+        self._production = Production(config.stream, self.window, studio, self, clock.now)
         self._epoch = journal.last_epoch + 1
         self._numbers = 0
-        self._state = (
-            _state_decoder.decode(journal.state)
-            if journal.state is not None
-            else lifecycle.State(settings=lifecycle.Settings.of(config))
-        )
+        self._state = _restored(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
         self._inputs: deque[lifecycle.Input] = deque()
         self._stepping = False
         self._sessions: dict[int, PublisherSession] = {}
-        self._pipeline: Pipeline | None = None
-        self._recorder: Recorder | None = None
-        self._content: Callable[[], tuple[Recording, float]] | None = None
         self._connected_at = 0.0
+        self._progress_at = 0.0  # seconds of media at which the journal is told next
         self._timer: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._clearing: asyncio.TimerHandle | None = None
@@ -93,25 +82,47 @@ class Channel:
     @property
     def dropped(self) -> Counter[str]:
         """Units of the running broadcast that could not be used, by reason."""
-        return self._pipeline.dropped if self._pipeline is not None else Counter()
+        pipeline = self._production.pipeline
+        return pipeline.dropped if pipeline is not None else Counter()
 
     def health(self) -> Figures:
         """How well the publisher's stream comes in; unknown while there is none."""
-        return self._pipeline.health() if self._pipeline is not None and self.connected else Figures()
+        pipeline = self._production.pipeline
+        return pipeline.health() if pipeline is not None and self.connected else Figures()
 
     @property
     def broadcast(self) -> lifecycle.Broadcast | None:
         """The open broadcast."""
         return self._state.broadcast
 
+    @property
+    def removed(self) -> bool:
+        """Whether the LiveStream is gone."""
+        return self._state.removed
+
+    @property
+    def deadline(self) -> float | None:
+        """When something will happen by itself (Unix seconds); None: nothing runs on the clock."""
+        return lifecycle.deadline(self._state)
+
     # What the control plane asks
 
     async def resume(self, last_seen: float) -> None:
-        """Called once, before anything else: goes on where the process before this one was ended."""
+        """Called once, before anything else: goes on where the process before this one was ended.
+
+        `last_seen`: Unix seconds of the last sign of life of that process.
+        """
         broadcast = self._state.broadcast
-        if broadcast is not None:
-            await self._reopen(broadcast)
-            self._feed(lifecycle.Resumed(last_seen, self._epoch))
+        last_seen = max(last_seen, self.journal.last_at)
+        self._stepping = True  # what comes meanwhile waits
+        try:
+            if broadcast is not None:
+                await self._production.reopen(broadcast, self._epoch, min(last_seen, self._clock.now()))
+        except Exception:
+            log.exception("a broadcast goes on without what was recorded", stream=str(self.config.stream))
+        finally:
+            self._stepping = False
+        self._inputs.appendleft(lifecycle.Resumed(last_seen, self._epoch))
         self._feed(lifecycle.Configure(lifecycle.Settings.of(self.config)))
 
     def configure(self, config: ChannelConfig) -> None:
@@ -127,55 +138,72 @@ class Channel:
         """The LiveStream is gone."""
         self._feed(lifecycle.Remove())
 
+    def reschedule(self) -> None:
+        """Timers of the event loop may be late, as after a suspend: looks at the clock again."""
+        self._schedule()
+
     async def shut_down(self) -> None:
-        """The process ends; an open broadcast goes on in the next one."""
+        """The process ends; an open broadcast goes on in the next one. What is not durable in time is given up."""
         for timer in (self._timer, self._ticking, self._clearing):
             if timer is not None:
                 timer.cancel()
-        if self._recorder is not None:
-            await self._recorder.abandon()
-        await self.journal.settled()
+        await self._production.shut_down()
+        await self.journal.settled(SHUT_DOWN_SECONDS)
+        self.journal.close()
 
     # What sessions bring (ingest.session.Target)
 
     def admit(self, session: PublisherSession) -> None:
         """A publisher with a valid key. Raises `Refused`."""
-        self._sessions[session.number] = session
         self._refused = None
         current = self._sessions.get(self._state.publisher or 0)
         silent = current.silent_for if current is not None else 0.0
-        self._feed(lifecycle.PublisherArrived(session.number, self._next_broadcast(), silent))
+        offered = self._candidate()
+        try:
+            self._feed(lifecycle.PublisherArrived(session.number, offered.ref, offered.store, silent))
+        except BaseException:
+            # Nobody would ever say that this connection has ended.
+            self._feed(lifecycle.PublisherLeft(session.number, DisconnectReason.INTERNAL_ERROR))
+            raise
         if self._refused is not None:
-            del self._sessions[session.number]
             raise Refused("NetStream.Publish.BadName", self._refused.value)
+        if self._state.publisher != session.number:
+            raise Refused(*farewell(DisconnectReason.INTERNAL_ERROR))
+        self._sessions[session.number] = session
+        self._tell_store_problem(offered)
 
     def video(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
         self.bytes_received += len(payload)
-        if self._pipeline is not None and session.number == self._state.publisher:
-            self._pipeline.video(timestamp, payload)
-            if self._ticking is None:
-                self._tick_pipeline()
+        pipeline = self._production.pipeline
+        if pipeline is not None and session.number == self._state.publisher:
+            try:
+                pipeline.video(timestamp, payload)
+                self._look_after(pipeline)
+            except Exception:
+                self._defect(pipeline)
 
     def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
         self.bytes_received += len(payload)
-        if self._pipeline is not None and session.number == self._state.publisher:
-            self._pipeline.audio(timestamp, payload)
-            if self._ticking is None:
-                self._tick_pipeline()
+        pipeline = self._production.pipeline
+        if pipeline is not None and session.number == self._state.publisher:
+            try:
+                pipeline.audio(timestamp, payload)
+                self._look_after(pipeline)
+            except Exception:
+                self._defect(pipeline)
 
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
         """A hint: sizes are taken from the sequence headers, languages of further tracks from here."""
-        if self._pipeline is not None and session.number == self._state.publisher:
-            self._pipeline.metadata(values)
+        pipeline = self._production.pipeline
+        if pipeline is not None and session.number == self._state.publisher:
+            pipeline.metadata(values)
 
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self._sessions.pop(session.number, None)
-        try:
-            if session.number == self._state.publisher and self._pipeline is not None:
-                # Before the lifecycle hears of it: what was received may be what makes the stream playable.
-                self._pipeline.disconnect()
-        finally:
-            self._feed(lifecycle.PublisherLeft(session.number, reason))
+        if session.number == self._state.publisher:
+            # Before the lifecycle hears of it: what was received may be what makes the stream playable.
+            self._close_connection()
+        self._feed(lifecycle.PublisherLeft(session.number, reason))
 
     # What the pipeline and the recorder tell
 
@@ -184,19 +212,22 @@ class Channel:
 
     def playable_now(self) -> None:
         self._feed(lifecycle.Playable())
+        self._tell_progress()
 
     def codec_changed(self, change: CodecChanged) -> None:
         log.info("codec changed", stream=str(self.config.stream), rendition=change.rendition, new=change.new)
-        self._feed(lifecycle.CodecChanged(self._next_broadcast()))
+        offered = self._candidate()
+        self._feed(lifecycle.CodecChanged(offered.ref, offered.store))
+        if self._production.pipeline is not None:
+            self._production.pipeline.begin_with(change.configurations)
+        self._tell_store_problem(offered)
+
+    def media_refused(self, reason: str, message: str) -> None:
+        """The publisher sends what cannot be taken. `reason`: one of `DisconnectReason`; `message`: for people."""
+        self._feed(lifecycle.MediaRefused(DisconnectReason(reason), message))
 
     def media_warning(self, reason: str, message: str) -> None:
         self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason, message))
-
-    def media_refused(self, reason: str, message: str) -> None:
-        self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason, message))
-        session = self._sessions.get(self._state.publisher or 0)
-        if session is not None:
-            session.end("NetStream.Publish.Failed", message, DisconnectReason.PROTOCOL_ERROR)
 
     def recording_ready(self) -> None:
         self._feed(lifecycle.RecordingReady())
@@ -219,32 +250,46 @@ class Channel:
                 self._step(self._inputs.popleft())
         finally:
             self._stepping = False
-        self._schedule()
+            self._schedule()
 
     def _step(self, given: lifecycle.Input) -> None:
         now = self._clock.now()
         before = self._state
         self._state, outputs = lifecycle.step(self._state, given, now)
         events: list[JournalEvent] = []
-        for output in outputs:
-            if isinstance(output, lifecycle.Emit):
-                events.append(self._number(output, now))
-            else:
-                self._carry_out(output)
-        if events or self._state != before:
-            self.journal.append(events, self._epoch, msgspec.json.encode(self._state))
+        try:
+            for output in outputs:
+                if isinstance(output, lifecycle.Emit):
+                    events.append(self._number(output, now))
+                else:
+                    self._carry_out(output)
+        finally:
+            if events or self._state != before:
+                self.journal.append(events, self._epoch, msgspec.json.encode(self._state))
 
     def _number(self, emit: lifecycle.Emit, now: float) -> JournalEvent:
         self._numbers += 1
         data: dict[str, Any] = dict(emit.data)
-        if emit.type in _ASSET_EVENTS and self._content is not None:
-            data |= _asset_data(*self._content())
+        if emit.type in _ASSET_EVENTS:
+            try:
+                data |= self._production.asset_data()
+            except Exception:
+                log.exception("an event without the asset's content", stream=str(self.config.stream))
         log.info("event", stream=str(self.config.stream), type=emit.type.value, **emit.data)
         return JournalEvent(
             epoch=self._epoch, n=self._numbers, type=emit.type, at=now, broadcast=emit.broadcast, data=data
         )
 
     def _carry_out(self, output: lifecycle.Output) -> None:
+        try:
+            self._command(output)
+        except Exception:
+            if isinstance(output, lifecycle.StartBroadcast | lifecycle.Admit):
+                self._defect(self._production.pipeline)
+            else:
+                log.exception("not carried out", stream=str(self.config.stream), command=type(output).__name__)
+
+    def _command(self, output: lifecycle.Output) -> None:
         if isinstance(output, lifecycle.Admit):
             self._connect()
         elif isinstance(output, lifecycle.Refuse):
@@ -252,12 +297,17 @@ class Channel:
         elif isinstance(output, lifecycle.CutPublisher):
             session = self._sessions.get(output.connection)
             if session is not None:
-                session.end(*_CUT_MESSAGES.get(output.reason, _CUT_DEFAULT), output.reason)
+                session.end(*farewell(output.reason, output.message), output.reason)
         elif isinstance(output, lifecycle.StartBroadcast):
-            self._start(output.ref, record=output.record)
+            # Each broadcast has an epoch of its own, so that the live media sequence never goes back.
+            self._begin_epoch(output.ref)
+            self._production.begin(output.ref, output.store)
+        elif isinstance(output, lifecycle.NextEpoch):
+            self._begin_epoch(output.ref)
+            self._production.go_on(output.ref)
+            self._tell_progress()
         elif isinstance(output, lifecycle.CloseConnection):
-            if self._pipeline is not None:
-                self._pipeline.disconnect()
+            self._close_connection()
         elif isinstance(output, lifecycle.FinishBroadcast):
             self._finish(output.ref)
 
@@ -270,83 +320,89 @@ class Channel:
             delay = max(0.0, due - self._clock.now())
             self._timer = asyncio.get_running_loop().call_later(delay, self._feed, lifecycle.Tick())
 
-    def _next_broadcast(self) -> BroadcastRef:
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(6))
-        return BroadcastRef(f"{self.config.stream.name}-{suffix}", self._epoch + 1)
+    def _defect(self, pipeline: Pipeline | None) -> None:
+        """Called where an exception was caught that no rule knows of."""
+        log.exception("a defect; what packages the broadcast is made anew", stream=str(self.config.stream))
+        production = self._production
+        if pipeline is production.pipeline:
+            production.fail()
+            self._feed(lifecycle.PackagerFailed(production.ref, self._epoch + 1))
 
-    # Commands
+    # What begins and ends
 
-    def _start(self, ref: BroadcastRef, *, record: bool) -> None:
-        # Each broadcast has an epoch of its own, so that the live media sequence never goes back.
+    def _candidate(self) -> Candidate:
+        return candidate(self.config, self._epoch + 1, self._studio)
+
+    def _tell_store_problem(self, offered: Candidate) -> None:
+        broadcast = self._state.broadcast
+        if offered.problem and broadcast is not None and broadcast.ref == offered.ref:
+            self.recording_warning("StoreUnavailable", offered.problem)
+
+    def _begin_epoch(self, ref: BroadcastRef) -> None:
         self._epoch, self._numbers = ref.epoch, 0
-        if self._clearing is not None:
-            self._clearing.cancel()
-        self._recorder = None
-        if record and self.config.asset.store is not None:
-            recording = Recording(ref.id, self._studio.origin(self.config.stream))
-            self._recorder = self._studio.record(self.config.asset.store, ref, recording, self)
-        self._pipeline = self._make_pipeline(ref, None)
-
-    async def _reopen(self, broadcast: lifecycle.Broadcast) -> None:
-        ref = BroadcastRef(broadcast.ref.id, self._epoch)
-        recording = None
-        if broadcast.recording and self.config.asset.store is not None:
-            recording = await self._studio.reopen(self.config.asset.store, self.config.stream, ref)
-            self._recorder = self._studio.record(self.config.asset.store, ref, recording, self)
-        resume = ResumePoint(0.0, None, None)
-        if recording is not None and recording.segments:
-            resume = ResumePoint(recording.media_end, recording.renditions, recording.target_duration)
-        self._pipeline = self._make_pipeline(ref, resume)
-
-    def _make_pipeline(self, ref: BroadcastRef, resume: ResumePoint | None) -> Pipeline:
-        pipeline = Pipeline(ref, self.config, self.window, self._recorder, self, resume, now=self._clock.now)
-        recorder = self._recorder
-        self._content = (lambda: (recorder.recording, pipeline.media_end)) if recorder is not None else None
-        return pipeline
 
     def _connect(self) -> None:
         self._connected_at = self._clock.now()
-        if self._pipeline is not None:
-            self._pipeline.connect(self._connected_at)
+        self._production.connect(self.config, self._connected_at)
+        self._progress_at = 0.0
         self._tick_pipeline()
+
+    def _close_connection(self) -> None:
+        """What was received becomes the last segment of the connection."""
+        pipeline = self._production.pipeline
+        if pipeline is None:
+            return
+        try:
+            pipeline.disconnect()
+        except Exception:
+            self._defect(pipeline)
+        else:
+            self._tell_progress()
+
+    def _finish(self, ref: BroadcastRef) -> None:
+        if self._clearing is not None:
+            self._clearing.cancel()
+        self._clearing = asyncio.get_running_loop().call_later(ENDED_WINDOW_SECONDS, self.window.clear)
+        try:
+            self.window.end()
+        finally:
+            self._production.finish()
+        log.info("broadcast ended", stream=str(self.config.stream), broadcast=ref.id)
+
+    # While media comes
+
+    def _look_after(self, pipeline: Pipeline) -> None:
+        if self._ticking is None and pipeline.waiting:
+            self._tick_pipeline()
+        if pipeline.media_end >= self._progress_at:
+            self._progress_at = pipeline.media_end + PROGRESS_SECONDS
+            self._tell_progress()
 
     def _tick_pipeline(self) -> None:
         """Media usually ends the wait for the second track; a timer does when none comes."""
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-        if self._pipeline is not None and self.connected and self._pipeline.waiting:
+        pipeline = self._production.pipeline
+        if pipeline is not None and self.connected and pipeline.waiting:
             self._ticking = asyncio.get_running_loop().call_later(PIPELINE_TICK_SECONDS, self._tick_pipeline)
-            self._pipeline.tick(self._clock.now() - self._connected_at)
+            try:
+                pipeline.tick(self._clock.now() - self._connected_at)
+            except Exception:
+                self._defect(pipeline)
 
-    def _finish(self, ref: BroadcastRef) -> None:
-        self.window.end()
-        if self._recorder is not None:
-            self._studio.finish(self._recorder)
-            self._recorder = None
-        self._pipeline = None  # `_content` still has what the events about the end tell
-        loop = asyncio.get_running_loop()
-        self._clearing = loop.call_later(ENDED_WINDOW_SECONDS, self.window.clear)
-        log.info("broadcast ended", stream=str(self.config.stream), broadcast=ref.id)
-
-
-def _asset_data(recording: Recording, media_end: float) -> dict[str, Any]:
-    """What an asset's event says of its content. The store may be a moment behind: media counts, not uploads."""
-    return {
-        "duration": round(media_end, 3),
-        "tracks": [_track_data(track) for track in recording.tracks],
-        "recording_times": [msgspec.to_builtins(times) for times in recording.times],
-    }
+    def _tell_progress(self) -> None:
+        """How far the media has come that viewers could see, for a process that has to go on with it."""
+        progress, broadcast = self._production.progress, self._state.broadcast
+        if progress is not None and broadcast is not None and broadcast.active_at is not None:
+            self._feed(lifecycle.Progressed(progress.media_end, progress.target_duration, progress.tracks))
 
 
-def _track_data(track: TrackInfo) -> dict[str, Any]:
-    """A track in Mux's words."""
-    if track.rendition == "video":
-        size = {"max_width": track.width, "max_height": track.height}
-        return {"type": "video", "codec": track.codec, **size, "max_frame_rate": track.frame_rate or 0.0}
-    return {
-        "type": "audio",
-        "codec": track.codec,
-        "max_channels": track.channels,
-        "sample_rate": track.sample_rate,
-    }
+def _restored(journal: Journal) -> lifecycle.State | None:
+    if journal.state is None:
+        return None
+    try:
+        return _state_decoder.decode(journal.state)
+    except msgspec.DecodeError as error:
+        log.error("the state of a channel cannot be read; it begins anew", problem=str(error))
+        return None

@@ -46,7 +46,7 @@ class ChannelHost:
         self._studio = Studio(folder / "unfinished", self.clock, on_finished)
         self.directory = PlaybackDirectory(self._studio.library)
         self._channels: dict[str, Channel] = {}
-        self._keys: dict[bytes, Channel] = {}
+        self._keys: dict[bytes, Channel] | None = None  # None: to be made from the channels again
         self._key_secret = secrets.token_bytes(32)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._alive = folder / "alive"
@@ -63,23 +63,32 @@ class ChannelHost:
         """Open broadcasts stay open on disk; end the publishers first."""
         if self._alive_task is not None:
             self._alive_task.cancel()
-        await asyncio.gather(*(channel.shut_down() for channel in self._channels.values()))
+        channels = list(self._channels.values())
+        endings = await asyncio.gather(*(channel.shut_down() for channel in channels), return_exceptions=True)
+        for channel, ending in zip(channels, endings, strict=True):
+            if isinstance(ending, BaseException):
+                log.error("not shut down in order", stream=str(channel.config.stream), exc_info=ending)
         await self._studio.shut_down()
         self._touch()
-        self._disk.shutdown()
+        self._disk.shutdown(wait=False, cancel_futures=True)  # a disk that hangs would be waited for
 
     # What the control plane asks
 
-    async def configure(self, config: ChannelConfig) -> None:
-        """Makes or updates a channel. A new one goes on where an earlier process was ended, if it was."""
+    async def configure(self, config: ChannelConfig, after: tuple[int, int] = (0, 0)) -> None:
+        """Makes or updates a channel. A new one goes on where an earlier process was ended, if it was.
+
+        `after`: (epoch, n) of the newest journal record that the caller has taken over.
+        """
         channel = self._channels.get(config.stream.uid)
         if channel is None:
-            channel = Channel(config, clock=self.clock, journal=self._journal(config.stream), studio=self._studio)
+            journal = self._journal(config.stream, after)
+            channel = Channel(config, clock=self.clock, journal=journal, studio=self._studio)
             self._channels[config.stream.uid] = channel
             await channel.resume(self._last_seen or self.clock.now())
         else:
             channel.configure(config)
-        self._index(channel)
+        self._keys = None
+        self.directory.set_live(channel.playable, {entry.id for entry in config.playback})
 
     def set_title(self, stream: StreamRef, title: str) -> None:
         """What the player page calls the stream."""
@@ -97,12 +106,13 @@ class ChannelHost:
         if channel is None:
             return
         channel.remove()
-        self._keys = {key: other for key, other in self._keys.items() if other is not channel}
+        self._keys = None
         self.directory.set_live(channel.playable, set())
 
     def forget(self, stream: StreamRef) -> None:
         """The control plane has all events of a removed channel."""
         channel = self._channels.pop(stream.uid, None)
+        self._keys = None
         if channel is not None:
             channel.journal.delete()
 
@@ -123,33 +133,47 @@ class ChannelHost:
 
     def admit(self, session: PublisherSession, key: str) -> Channel:
         """Finds the channel of a stream key. Raises `Refused`."""
+        if self._keys is None:
+            self._keys = self._index()
         channel = self._keys.get(self._hash(key)) if key else None
         if channel is None:
             raise Refused("NetStream.Publish.BadName", "No stream has this key.")
         channel.admit(session)
+        self._touch()  # a kill before the next sign of life must not look like one long ago
         return channel
 
     # Inside
 
-    def _index(self, channel: Channel) -> None:
-        self._keys = {key: other for key, other in self._keys.items() if other is not channel}
-        for key in channel.config.keys:
-            self._keys.setdefault(self._hash(key), channel)
-        self.directory.set_live(channel.playable, {entry.id for entry in channel.config.playback})
+    def _index(self) -> dict[bytes, Channel]:
+        """From all channels, so that keys may change hands in any order; two that claim one: the older has it."""
+        keys: dict[bytes, Channel] = {}
+        for channel in self._channels.values():
+            if not channel.removed:
+                for key in channel.config.keys:
+                    keys.setdefault(self._hash(key), channel)
+        return keys
 
     def _hash(self, key: str) -> bytes:
         """Keys are looked up by a keyed hash: the time it takes says nothing about how much of a guess was right."""
         return hmac.digest(self._key_secret, key.encode(), "sha256")
 
-    def _journal(self, stream: StreamRef) -> Journal:
+    def _journal(self, stream: StreamRef, after: tuple[int, int]) -> Journal:
         path = self._folder / "journals" / f"{stream.uid}.jsonl"
-        return Journal(path, self._disk, lambda: self._on_journal(stream))
+        return Journal(path, self._disk, lambda: self._on_journal(stream), after=after)
 
     async def _leave_signs(self) -> None:
         while True:
-            if any(channel.broadcast is not None for channel in self._channels.values()):
-                self._touch()
+            self._look_at_clock()
             await asyncio.sleep(ALIVE_SECONDS)
+
+    def _look_at_clock(self) -> None:
+        if self.clock.slept():
+            for channel in self._channels.values():
+                channel.reschedule()
+        if any(channel.deadline is not None for channel in self._channels.values()):
+            self._touch()
+        else:
+            self.clock.tie()
 
     def _touch(self) -> None:
         try:

@@ -24,7 +24,7 @@ from onair_media.flv import (
 )
 from onair_media.hls import DISCONTINUITIES_PER_EPOCH, LiveWindow
 from onair_media.ingest.health import Figures, Health
-from onair_media.recording import SEGMENTS_TO_PLAY, Recorder, ResumePoint
+from onair_media.recording import SEGMENTS_TO_PLAY, Recorder, RecordingTime, ResumePoint
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,8 @@ class Pipeline:
             resumed=resume is not None,
         )
         self.dropped = self._packager.dropped
+        self.times: list[RecordingTime] = []
+        """One entry for each stretch without a discontinuity, of what this pipeline has made."""
         self._target_duration = resume.target_duration if resume else None
         self._held: list[InitSegment | Segment] | None = []  # until the window has begun
         self._started = False
@@ -146,6 +148,12 @@ class Pipeline:
         return self._packager.media_end
 
     @property
+    def resume_point(self) -> ResumePoint:
+        """Where another pipeline of this broadcast would go on."""
+        packager = self._packager
+        return ResumePoint(packager.media_end, packager.renditions, packager.target_duration)
+
+    @property
     def quiet_seconds(self) -> float:
         """Seconds of media that may come before any viewer could notice."""
         return 0.0 if self._held is not None else self._packager.quiet_seconds
@@ -170,6 +178,7 @@ class Pipeline:
             self._listener.media_started()
         for output in outputs:
             if isinstance(output, CodecChanged):
+                self._refused = True  # what follows is for the pipeline of the next broadcast
                 self._listener.codec_changed(output)
                 return
             self._keep(output)
@@ -181,6 +190,7 @@ class Pipeline:
             else:
                 self._recorder.add(output)
         if isinstance(output, Segment):
+            self._note_time(output)
             self._judge(output)
         if self._held is None:
             self._show(output)
@@ -188,6 +198,13 @@ class Pipeline:
         self._held.append(output)
         if sum(isinstance(held, Segment) for held in self._held) >= SEGMENTS_TO_PLAY:
             self._begin_window()
+
+    def _note_time(self, segment: Segment) -> None:
+        if segment.discontinuity or not self.times:
+            lead = next(iter(segment.tracks.values()))
+            self.times.append(RecordingTime(round(lead.program_date_time, 3), 0.0))
+        last = self.times[-1]
+        self.times[-1] = RecordingTime(last.started_at, round(last.duration + segment.duration, 6))
 
     def _judge(self, segment: Segment) -> None:
         self._health.segment(self._now(), segment.duration)

@@ -23,6 +23,11 @@ Events of a broadcast, always in this order (Mux's table; `asset.*` and `recordi
 * Complete (once, on that broadcast only) and the maximum duration end the broadcast at once; the encoder is cut 60 s
   later, and nothing it sends in between is kept. Disable, key reset and deletion cut it at once.
 * A test stream ends five minutes after it became active, and is disabled until its configuration changes.
+* What cannot be taken (a codec, a bitrate) is told as a warning; the publisher is cut, the broadcast waits as usual.
+* A defect of the packaging costs the connection that met it: the publisher is cut, and the same broadcast goes on in
+  another epoch with whoever comes inside the window.
+* Another codec ends the broadcast; the connection stays and belongs to the next one.
+* A deadline that has passed counts before a publisher who arrives, however late its `Tick` is.
 * Inputs of connections that are not the publisher any more change nothing.
 """
 
@@ -46,9 +51,14 @@ from onair_media.lifecycle.model import (
     FinishBroadcast,
     Input,
     Leaving,
+    MediaRefused,
     MediaStarted,
+    NextEpoch,
     Output,
+    PackagerFailed,
     Playable,
+    Progress,
+    Progressed,
     PublisherArrived,
     PublisherLeft,
     RecordingReady,
@@ -126,6 +136,7 @@ class _Machine:
     # Inputs
 
     def publisher_arrived(self, given: PublisherArrived) -> None:
+        self._check_deadlines()
         refusal = self._refusal(given)
         if refusal is not None:
             self.outputs.append(Refuse(given.connection, refusal))
@@ -136,7 +147,7 @@ class _Machine:
             self._cut(DisconnectReason.REPLACED)
         broadcast = self.state.broadcast
         if broadcast is None:
-            broadcast = self._start(given.candidate)
+            broadcast = self._start(given.candidate, given.store)
         else:
             broadcast = replace(broadcast, disconnected_at=None)
         self._set(publisher=given.connection, broadcast=broadcast)
@@ -160,6 +171,16 @@ class _Machine:
         self._tell(EventType.STREAM_ACTIVE)
         self._tell_ready()
 
+    def progressed(self, given: Progressed) -> None:
+        self._change(
+            progress=Progress(
+                at=self.now,
+                media_end=given.media_end,
+                target_duration=given.target_duration,
+                renditions=given.renditions,
+            )
+        )
+
     def recording_ready(self, _: RecordingReady) -> None:
         if self.state.broadcast is not None and self.state.broadcast.recording:
             self._change(recorded=True)
@@ -174,17 +195,36 @@ class _Machine:
         self._disconnect(given.reason)
         if given.reason is DisconnectReason.CLEAN_STOP and self.state.settings.end_on_clean_stop:
             self._end(BroadcastEnd.CLEAN_STOP)
-        elif self.state.settings.reconnect_window <= 0:
-            self._end(BroadcastEnd.WINDOW_ELAPSED)
+        else:
+            self._end_without_window()
 
     def codec_changed(self, given: CodecChanged) -> None:
         publisher = self.state.publisher
         if self.state.broadcast is None or publisher is None:
             return
-        self._disconnect(DisconnectReason.CLEAN_STOP, told="CodecChanged")
+        self._disconnect(DisconnectReason.CODEC_CHANGED)
         self._end(BroadcastEnd.CODEC_CHANGED)
-        self._set(publisher=publisher, broadcast=self._start(given.candidate))
+        self._set(publisher=publisher, broadcast=self._start(given.candidate, given.store))
+        self.outputs.append(Admit(publisher))
         self._tell_connected(new=True)
+
+    def media_refused(self, given: MediaRefused) -> None:
+        if self.state.publisher is None:
+            return
+        self._tell(EventType.STREAM_WARNING, reason=given.reason, message=given.message)
+        self._cut(given.reason, given.message)
+        self._end_without_window()
+
+    def packager_failed(self, given: PackagerFailed) -> None:
+        broadcast = self.state.broadcast
+        if broadcast is None or broadcast.ref != given.broadcast:
+            return
+        self._cut(DisconnectReason.INTERNAL_ERROR)
+        self._end_without_window()
+        if self.state.broadcast is not None:
+            ref = BroadcastRef(broadcast.ref.id, given.epoch)
+            self._change(ref=ref)
+            self.outputs.append(NextEpoch(ref))
 
     def complete(self, given: Complete) -> None:
         if self.state.broadcast is not None and self.state.broadcast.ref.id == given.broadcast_id:
@@ -194,6 +234,7 @@ class _Machine:
         before, after = self.state.settings, given.settings
         if not after.key_generation:  # no key for now, which is not another key
             after = replace(after, key_generation=before.key_generation)
+        self._set(removed=False)  # who has a configuration is there, also after it was gone
         if after == before:
             return
         self._set(settings=after, test_over=False)
@@ -212,19 +253,22 @@ class _Machine:
 
     def resumed(self, given: Resumed) -> None:
         broadcast = self.state.broadcast
-        self._set(publisher=None, leaving=None)
+        self._set(publisher=None, leaving=None)  # connections are numbered anew in each process
         if broadcast is None:
             return
-        broadcast = replace(broadcast, ref=BroadcastRef(broadcast.ref.id, given.epoch))
-        self._set(broadcast=broadcast)
+        self._change(ref=BroadcastRef(broadcast.ref.id, given.epoch))
         if broadcast.disconnected_at is None:
-            since = min(given.last_seen, self.now)
+            seen = max(given.last_seen, broadcast.started_at)
+            if broadcast.progress is not None:
+                seen = max(seen, broadcast.progress.at)
+            since = min(seen, self.now)
             self._change(disconnected_at=since)
             self._tell(EventType.STREAM_DISCONNECTED, reason=DisconnectReason.SERVER_RESTARTED, since=since)
         self._check_deadlines()
 
     def warn(self, given: Warn) -> None:
-        if self.state.broadcast is not None:
+        broadcast = self.state.broadcast
+        if broadcast is not None and (broadcast.recording or given.type is not EventType.ASSET_WARNING):
             self._tell(given.type, reason=given.reason, message=given.message)
 
     def tick(self, _: Tick) -> None:
@@ -245,10 +289,9 @@ class _Machine:
             return Refusal.BUSY
         return None
 
-    def _start(self, ref: BroadcastRef) -> Broadcast:
-        recording = self.state.settings.recording
-        self.outputs.append(StartBroadcast(ref, recording))
-        return Broadcast(ref=ref, started_at=self.now, recording=recording)
+    def _start(self, ref: BroadcastRef, store: str | None) -> Broadcast:
+        self.outputs.append(StartBroadcast(ref, store))
+        return Broadcast(ref=ref, started_at=self.now, store=store)
 
     def _check_deadlines(self) -> None:
         while due := [(at, end) for at, end in _deadlines(self.state) if at <= self.now]:
@@ -258,10 +301,10 @@ class _Machine:
             else:
                 self._end(end)
 
-    def _cut(self, reason: DisconnectReason) -> None:
+    def _cut(self, reason: DisconnectReason, message: str = "") -> None:
         """Cuts the publisher and tells it."""
         if self.state.publisher is not None:
-            self.outputs.append(CutPublisher(self.state.publisher, reason))
+            self.outputs.append(CutPublisher(self.state.publisher, reason, message))
             self._disconnect(reason)
 
     def _cut_leaving(self) -> None:
@@ -269,11 +312,16 @@ class _Machine:
             self.outputs.append(CutPublisher(self.state.leaving.connection, DisconnectReason.COMPLETED))
             self._set(leaving=None)
 
-    def _disconnect(self, reason: DisconnectReason, told: str | None = None) -> None:
+    def _disconnect(self, reason: DisconnectReason) -> None:
         self._set(publisher=None)
         self.outputs.append(CloseConnection())
         self._change(disconnected_at=self.now)
-        self._tell(EventType.STREAM_DISCONNECTED, reason=told or reason)
+        self._tell(EventType.STREAM_DISCONNECTED, reason=reason)
+
+    def _end_without_window(self) -> None:
+        """A window of 0 is over with the connection."""
+        if self.state.settings.reconnect_window <= 0:
+            self._end(BroadcastEnd.WINDOW_ELAPSED)
 
     def _end(self, reason: BroadcastEnd) -> None:
         """The broadcast is over."""
@@ -314,7 +362,7 @@ class _Machine:
     def _tell(self, event: EventType, ref: BroadcastRef | None = None, **data: Any) -> None:
         if ref is None and self.state.broadcast is not None:
             ref = self.state.broadcast.ref
-        self.outputs.append(Emit(event, ref, self.state, data))
+        self.outputs.append(Emit(event, ref, data))
 
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
@@ -329,9 +377,12 @@ _HANDLERS: dict[type[Input], Callable[[_Machine, Any], None]] = {
     PublisherArrived: _Machine.publisher_arrived,
     MediaStarted: _Machine.media_started,
     Playable: _Machine.playable,
+    Progressed: _Machine.progressed,
     RecordingReady: _Machine.recording_ready,
     PublisherLeft: _Machine.publisher_left,
     CodecChanged: _Machine.codec_changed,
+    MediaRefused: _Machine.media_refused,
+    PackagerFailed: _Machine.packager_failed,
     Complete: _Machine.complete,
     Configure: _Machine.configure,
     Remove: _Machine.remove,

@@ -26,7 +26,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_continuous_duration: float = 43200.0
     end_on_clean_stop: bool = False
     test: bool = False
-    recording: bool = True
     takeover: Takeover = Takeover.NEVER
     publisher_timeout: float = 10.0
     key_generation: str = ""
@@ -39,27 +38,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             max_continuous_duration=config.max_continuous_duration,
             end_on_clean_stop=config.end_on_clean_stop,
             test=config.test,
-            recording=config.asset.store is not None,
             takeover=config.takeover,
             publisher_timeout=config.publisher_timeout,
             key_generation=config.key_generation,
         )
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a broadcast's media had come at Unix time `at`, and what its playlists have promised until then.
+
+    `media_end` in seconds of media time. A later process goes on from here where there is no recording to read it from.
+    """
+
+    at: float
+    media_end: float
+    target_duration: int | None = None
+    renditions: tuple[str, ...] | None = None
+
+
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     """An open broadcast. Times are Unix seconds; `disconnected_at` None: a publisher is there.
 
-    `recording`: whether this one is recorded, decided when it began.
+    `store`: the URL of where this one is recorded, decided when it began; None: nothing is kept.
     """
 
     ref: BroadcastRef
     started_at: float
-    recording: bool
+    store: str | None = None
     media_started: bool = False
     recorded: bool = False
     active_at: float | None = None
     ready: bool = False
     disconnected_at: float | None = None
+    progress: Progress | None = None
+
+    @property
+    def recording(self) -> bool:
+        return self.store is not None
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -96,11 +111,13 @@ class Refusal(StrEnum):
 class PublisherArrived:
     """A connection with a valid key wants to publish. `candidate`: the broadcast that begins if none goes on.
 
-    `current_silent_for`: seconds since the present publisher, if any, last sent media.
+    `store`: where that one would be recorded; None: it would not be. `current_silent_for`: seconds since the present
+    publisher, if any, last sent media.
     """
 
     connection: int
     candidate: BroadcastRef
+    store: str | None = None
     current_silent_for: float = 0.0
 
 
@@ -112,6 +129,15 @@ class MediaStarted:
 @dataclass(frozen=True, slots=True)
 class Playable:
     """Viewers can start: two complete segments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far the media has come; see `Progress`."""
+
+    media_end: float
+    target_duration: int | None
+    renditions: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +155,26 @@ class PublisherLeft:
 
 @dataclass(frozen=True, slots=True)
 class CodecChanged:
-    """The publisher sends another codec than the broadcast began with."""
+    """The publisher sends another codec than the broadcast began with. `candidate` and `store` as on arrival."""
 
     candidate: BroadcastRef
+    store: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRefused:
+    """The publisher sends what cannot be taken; `message` says what and what to do, for people."""
+
+    reason: DisconnectReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackagerFailed:
+    """A defect ended the packaging of `broadcast`; `epoch` is a new one."""
+
+    broadcast: BroadcastRef
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +198,10 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The process was restarted. `last_seen`: Unix seconds of the last sign of life; `epoch`: the new one."""
+    """The process was restarted; always the first input of a process, whatever the state says.
+
+    `last_seen`: Unix seconds of the last sign of life of the one before; `epoch`: the new one.
+    """
 
     last_seen: float
     epoch: int
@@ -179,9 +225,12 @@ Input = (
     PublisherArrived
     | MediaStarted
     | Playable
+    | Progressed
     | RecordingReady
     | PublisherLeft
     | CodecChanged
+    | MediaRefused
+    | PackagerFailed
     | Complete
     | Configure
     | Remove
@@ -196,11 +245,10 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An event for the journal, about this broadcast; `state` is the state that people see with it."""
+    """An event for the journal, about this broadcast."""
 
     type: EventType
     broadcast: BroadcastRef | None
-    state: State
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -221,18 +269,26 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class CutPublisher:
-    """End this connection."""
+    """End this connection. `message`: what the encoder is told; empty: what `reason` means."""
 
     connection: int
     reason: DisconnectReason
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StartBroadcast:
-    """Begin packaging; `record`: and recording."""
+    """Begin packaging, and recording where `store` is."""
 
     ref: BroadcastRef
-    record: bool
+    store: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NextEpoch:
+    """The broadcast goes on in another epoch, with everything that packages it made anew."""
+
+    ref: BroadcastRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +304,4 @@ class FinishBroadcast:
     reason: BroadcastEnd
 
 
-Output = Emit | Admit | Refuse | CutPublisher | StartBroadcast | CloseConnection | FinishBroadcast
+Output = Emit | Admit | Refuse | CutPublisher | StartBroadcast | NextEpoch | CloseConnection | FinishBroadcast

@@ -16,7 +16,7 @@ from onair_media.recording.folder import (
     unfinished_recordings,
 )
 from onair_media.recording.library import AssetLibrary
-from onair_media.recording.model import SEGMENTS_TO_PLAY, Origin, Recording
+from onair_media.recording.model import SEGMENTS_TO_PLAY, Origin, Recording, RecordingTime
 from onair_media.recording.recorder import Recorder, RecorderListener
 from onair_media.recording.view import RecordingView
 
@@ -29,6 +29,7 @@ __all__ = [
     "Recorder",
     "RecorderListener",
     "Recording",
+    "RecordingTime",
     "RecordingView",
     "ResumePoint",
     "UnknownFormatError",

@@ -43,6 +43,9 @@ from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
 log = structlog.get_logger(__name__)
 
+# Events that a change of the manifests causes are told before what the change itself says, if the disk permits.
+SETTLE_SECONDS = 2.0
+
 _KINDS = ("Secret", "LiveStreamClass", "WebhookEndpoint", "LiveStream")
 RETRY_SECONDS = 5.0
 
@@ -122,9 +125,10 @@ class Control:
             for value in self._departures.look(self._declared(), result, now):
                 with self._contained(value, "the removal of "):
                     await self._delete(value)
-            await self._configure()
+            # Before the streams: what they tell goes to those that are declared now, signed with what is there now.
             with self._faults.contained("webhook endpoints"):
                 await self._set_endpoints()
+            await self._configure()
             self._faults.forget_the_rest()
             self._reconciled_at = now
 
@@ -169,17 +173,21 @@ class Control:
         self._plans = {made.ref.uid: made for made in self._plan()}
         for made in self._plans.values():
             with self._contained(made.stream):
-                await self._configure_stream(made)
+                await self._keep_generated_key(made)
+                await self._host.configure(made.config, _journal_cursor(made.stream))
+                self._host.set_title(made.ref, made.spec.title)
+        # A journal that cannot be written holds up its own events only: every channel is configured by now.
+        settle_by = asyncio.get_running_loop().time() + SETTLE_SECONDS
+        for made in self._plans.values():
+            with self._contained(made.stream):
+                await self._tell_of_stream(made, settle_by)
         for asset in self.objects.all("Asset"):
             with self._contained(asset):
                 await self._assets.serve(asset, self._host.clock.now())
         await self._write_class_status()
 
-    async def _configure_stream(self, made: Plan) -> None:
-        await self._keep_generated_key(made)
-        await self._host.configure(made.config)
-        self._host.set_title(made.ref, made.spec.title)
-        await self._take_in_stream(made.ref)
+    async def _tell_of_stream(self, made: Plan, settle_by: float) -> None:
+        await self._take_in_stream(made.ref, settle_by=settle_by)
         await self._write_status(made)
         wanted = made.stream["metadata"].get("annotations", {}).get(COMPLETE)
         if wanted:
@@ -257,7 +265,7 @@ class Control:
             return
         ref = stream_ref(value)
         self._host.remove(ref)
-        await self._take_in_stream(ref)
+        await self._take_in_stream(ref, settle_by=asyncio.get_running_loop().time() + SETTLE_SECONDS)
         value = self.objects.get(identity_of(value)) or value
         now = self._host.clock.now()
         await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
@@ -284,7 +292,7 @@ class Control:
             try:
                 for ref in grown.values():
                     with self._faults.contained(f"LiveStream {ref}"):
-                        await self._take_in_stream(ref, settle=False)
+                        await self._take_in_stream(ref)
                 for recording in finished.values():
                     with self._faults.contained(f"Asset {recording.origin.namespace}/{recording.id}"):
                         await self._assets.note_finished(recording)
@@ -296,13 +304,14 @@ class Control:
                 self._fared |= fared
                 raise
 
-    async def _take_in_stream(self, ref: StreamRef, *, settle: bool = True) -> None:
+    async def _take_in_stream(self, ref: StreamRef, *, settle_by: float | None = None) -> None:
+        """`settle_by`: until that time of the loop, what is not durable yet is waited for."""
         channel = self._host.channel(ref)
         stream = self.objects.get(("LiveStream", ref.namespace, ref.name))
         if channel is None or stream is None or stream["metadata"]["uid"] != ref.uid:
             return
-        if settle:
-            await channel.journal.settled()
+        if settle_by is not None:
+            await channel.journal.settled(max(0.0, settle_by - asyncio.get_running_loop().time()))
         await self._restore_log(stream, channel.journal)
         events = channel.journal.after(*_journal_cursor(stream))
         if not events:

@@ -1,0 +1,240 @@
+"""A channel's life over real connections: who may publish, what encoders are told, what is played and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import m3u8
+import msgspec
+import pytest
+from channel_stage import GOING_LIVE, KEY, THE_END, E, Stage, Stages, config, events, last, told, types, until
+
+from onair_core.contract import AssetSettings, Phase, StoreSettings, Takeover
+from onair_media.cmaf import CodecChanged
+from onair_media.ingest import channel as channel_module
+from onair_media.ingest.channel import Channel
+from onair_media.lifecycle import machine
+from onair_media.recording.model import AssetDocument
+
+OTHER_KEY = "another-key-for-the-stream"
+
+
+@pytest.fixture
+async def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stages]:
+    made = Stages(tmp_path, monkeypatch)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def stage(stages: Stages) -> Stage:
+    return await stages.start()
+
+
+def playlist(channel: Channel) -> m3u8.M3U8:
+    found = channel.window.media_playlist("video")
+    assert found is not None
+    return m3u8.loads(found.text.decode())
+
+
+def asset(recordings: Path, channel: Channel) -> AssetDocument:
+    broadcast = last(channel, E.STREAM_IDLE).broadcast
+    assert broadcast is not None
+    return msgspec.json.decode((recordings / "assets" / broadcast.id / "asset.json").read_bytes(), type=AssetDocument)
+
+
+async def test_an_encoder_that_returns_inside_the_window_goes_on_with_the_same_asset(
+    stage: Stage, tmp_path: Path
+) -> None:
+    channel = await stage.channel(config(recordings=tmp_path))
+    first = await stage.live(channel)
+    assert channel.phase is Phase.ACTIVE and types(channel) == GOING_LIVE
+    await first.drop()
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "ConnectionLost"
+    assert channel.phase is Phase.ACTIVE and not channel.window.ended
+
+    second = await stage.encoder()
+    second.send(6)
+    await until(lambda: any(segment.discontinuity for segment in playlist(channel).segments))
+    assert channel.broadcast is not None
+    channel.complete(channel.broadcast.ref.id)
+    await told(channel, E.ASSET_COMPLETED)
+    assert types(channel) == [
+        *GOING_LIVE, E.STREAM_DISCONNECTED, E.STREAM_CONNECTED, E.STREAM_DISCONNECTED, *THE_END
+    ]  # fmt: skip
+    assert channel.window.ended and playlist(channel).is_endlist
+    await until(lambda: stage.finished)
+    kept = asset(tmp_path, channel)
+    assert len(kept.recording_times) == 2
+    assert last(channel, E.ASSET_COMPLETED).data["duration"] == pytest.approx(kept.duration, abs=0.1)
+
+
+async def test_a_clean_stop_is_told_from_a_lost_connection(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    await encoder.stop()
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "CleanStop"
+
+
+async def test_a_second_encoder_is_refused_while_the_first_sends(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    first = await stage.live(channel)
+    second = await stage.encoder()
+    assert second.said("NetStream.Publish.BadName") == ["Another encoder is publishing to this stream."]
+    await second.closed()
+    before = channel.bytes_received
+    first.send(1, headers=False)
+    await until(lambda: channel.bytes_received > before)
+    assert channel.connected and types(channel) == [E.STREAM_CONNECTED, E.STREAM_ACTIVE]
+
+
+@pytest.mark.parametrize("options", [{"takeover": Takeover.NEWEST}, {"publisher_timeout": 0.0}])
+async def test_a_takeover_happens_inside_the_same_broadcast(stage: Stage, options: dict[str, object]) -> None:
+    channel = await stage.channel(config(**options))
+    first = await stage.live(channel)
+    before = channel.broadcast
+    second = await stage.encoder()
+    assert second.accepted
+    await first.closed()
+    assert first.said("NetStream.Publish.BadName") == ["Another encoder has taken over."]
+    second.send(6)
+    await until(lambda: any(segment.discontinuity for segment in playlist(channel).segments))
+    assert before is not None and channel.broadcast is not None and channel.broadcast.ref == before.ref
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "Replaced"
+
+
+async def test_a_new_key_cuts_the_encoder_and_the_old_one_is_refused(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    await stage.channel(config(key=OTHER_KEY))
+    await encoder.closed()
+    assert encoder.said("NetStream.Publish.BadName") == ["The stream key was reset."]
+    assert (await told(channel, E.STREAM_IDLE)).data["reason"] == "KeyReset"
+    assert (await stage.encoder(KEY)).said("NetStream.Publish.BadName") == ["No stream has this key."]
+    assert (await stage.encoder(OTHER_KEY)).accepted and channel.connected
+
+
+async def test_two_streams_exchange_their_keys(stage: Stage) -> None:
+    a = await stage.channel(config("a", KEY))
+    b = await stage.channel(config("b", OTHER_KEY))
+    await stage.channel(config("a", OTHER_KEY))
+    await stage.channel(config("b", KEY))
+    assert (await stage.encoder(KEY)).accepted
+    assert (a.connected, b.connected) == (False, True)
+    assert (await stage.encoder(OTHER_KEY)).accepted
+    assert a.connected
+
+
+async def test_disabling_cuts_at_once_and_refuses_until_it_is_enabled(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    await stage.channel(config(disabled=True))
+    await encoder.closed()
+    assert encoder.said("NetStream.Publish.Denied") == ["The stream was disabled."]
+    await told(channel, E.STREAM_IDLE)
+    assert channel.phase is Phase.DISABLED
+    assert (await stage.encoder()).said("NetStream.Publish.BadName") == ["The stream is disabled."]
+    await stage.channel(config())
+    assert (await stage.encoder()).accepted
+
+
+async def test_a_stream_that_is_deleted_and_comes_back_takes_publishers_again(stages: Stages, stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    stage.host.remove(channel.config.stream)
+    await encoder.closed()
+    assert encoder.said("NetStream.Publish.BadName") == ["The stream was deleted."]
+    assert (await stage.encoder()).said("NetStream.Publish.BadName") == ["No stream has this key."]
+    await stage.channel(config())
+    encoder = await stage.encoder()
+    assert encoder.accepted
+    stage = await stages.restart(stage)
+    await stage.channel(config())
+    assert (await stage.encoder()).accepted
+
+
+async def test_complete_cuts_the_encoder_later_and_keeps_nothing_of_what_it_sends_meanwhile(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "CUT_AFTER_COMPLETE_SECONDS", 0.5)
+    channel = await stage.channel(config(recordings=tmp_path))
+    encoder = await stage.live(channel)
+    assert channel.broadcast is not None
+    channel.complete(channel.broadcast.ref.id)
+    encoder.send(10, headers=False)
+    await encoder.closed()
+    assert encoder.said("NetStream.Unpublish.Success") == ["The broadcast is complete."]
+    await until(lambda: stage.finished)
+    assert asset(tmp_path, channel).duration <= 8.1
+    assert types(channel) == [*GOING_LIVE, E.STREAM_DISCONNECTED, *THE_END]
+
+
+async def test_the_ended_playlist_goes_when_its_time_is_over_also_while_the_next_encoder_shows_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "ENDED_WINDOW_SECONDS", 0.3)
+    channel = await stage.channel(config())
+    await stage.live(channel)
+    assert channel.broadcast is not None
+    channel.complete(channel.broadcast.ref.id)
+    assert channel.window.playable and channel.window.ended
+    assert (await stage.encoder()).accepted
+    await until(lambda: not channel.window.playable)
+    assert channel.connected
+
+
+async def test_each_ended_playlist_has_its_own_time(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    clearings = []
+    for _ in range(2):
+        encoder = await stage.encoder()
+        encoder.send(8)
+        await until(lambda: channel.phase is Phase.ACTIVE)
+        assert channel.broadcast is not None
+        channel.complete(channel.broadcast.ref.id)
+        clearings.append(channel._clearing)
+        await told(channel, E.STREAM_IDLE, len(clearings))
+    first, second = clearings
+    assert first is not None and first.cancelled()
+    assert second is not None and not second.cancelled()
+
+
+async def test_media_that_cannot_be_taken_is_explained_to_everyone(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    channel.media_refused("IngestBitrateExceeded", "The stream has 90 Mbit/s; the class allows 20.")
+    await encoder.closed()
+    assert encoder.said("NetStream.Publish.Failed") == ["The stream has 90 Mbit/s; the class allows 20."]
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "IngestBitrateExceeded"
+    assert last(channel, E.STREAM_WARNING).data["message"] == "The stream has 90 Mbit/s; the class allows 20."
+    assert (await stage.encoder()).accepted, "the window is open"
+
+
+async def test_another_codec_begins_another_broadcast_and_the_encoder_stays(stage: Stage, tmp_path: Path) -> None:
+    channel = await stage.channel(config(recordings=tmp_path))
+    encoder = await stage.live(channel)
+    before = channel.broadcast
+    channel.codec_changed(CodecChanged("video", "avc", "hevc"))
+    after = channel.broadcast
+    assert before is not None and after is not None and before.ref.id != after.ref.id
+    encoder.send(8)
+    await told(channel, E.ASSET_READY, 2)
+    assert types(channel) == [*GOING_LIVE, E.STREAM_DISCONNECTED, *THE_END, *GOING_LIVE]
+    assert last(channel, E.STREAM_DISCONNECTED).data["reason"] == "CodecChanged"
+    first = playlist(channel).segments[0]
+    assert first.program_date_time is not None
+    assert abs(first.program_date_time.timestamp() - stage.host.clock.now()) < 60
+
+
+async def test_a_store_that_cannot_be_opened_makes_no_asset(stage: Stage) -> None:
+    broken = AssetSettings(store=StoreSettings(url="no-such-scheme://recordings"))
+    channel = await stage.channel(config(asset=broken))
+    await stage.live(channel)
+    warning = await told(channel, E.STREAM_WARNING)
+    assert warning.data["reason"] == "StoreUnavailable"
+    assert channel.broadcast is not None
+    channel.complete(channel.broadcast.ref.id)
+    await told(channel, E.STREAM_IDLE)
+    assert not [event.type for event in events(channel) if event.type.startswith("video.asset.")]
+    assert E.STREAM_RECORDING not in types(channel)
