@@ -102,5 +102,26 @@ async def test_a_codec_that_cannot_be_packaged_is_refused_by_name(onair_local: S
     await encoder.start(onair_local.publish_url("keynote"))
     assert await encoder.ended() != 0, "the encoder is told"
     await onair_local.has("keynote", "warning", "disconnected")
-    reasons = [event.get("reason") for event in onair_local.events("keynote")]
-    assert "UnsupportedVideoCodec" in reasons
+    events = onair_local.events("keynote")
+    assert [e["reason"] for e in events if e["type"].endswith(("warning", "disconnected"))] == [
+        "UnsupportedVideoCodec"
+    ] * 2
+    (healthy,) = [c for c in onair_local.status("keynote")["conditions"] if c["type"] == "IngestHealthy"]
+    assert (healthy["status"], healthy["reason"]) == ("False", "UnsupportedVideoCodec")
+    assert "Sorenson H.263 cannot be packaged" in healthy["message"]
+
+
+async def test_another_codec_is_another_broadcast(onair_local: Service, tmp_path: Path, ffmpeg: FFmpeg) -> None:
+    """Inside the reconnect window, too: players cannot go on with another codec family."""
+    await ffmpeg.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    await ffmpeg.kill()
+    await onair_local.has("keynote", "disconnected")
+    other = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X265, (AAC,)))
+    await other.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active", "idle", "asset.live_stream_completed", "active")
+    url = onair_local.playback_url("keynote")
+    assert 'CODECS="hvc1.' in (await get(url))[1]
+    assert (await decode(url, first_seconds=2)).complaints == ""
+    assert len(onair_local.assets("keynote")) == 2
+    await other.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from onair_media.ingest.health import Health, ProblemReason, Rating
+from onair_core.contract import IngestProblem
+from onair_media.ingest.health import Health, Rating
 
 WALL = 1_790_000_000.0
 
@@ -13,7 +14,7 @@ def health(max_bitrate: int | None = None) -> Health:
     return Health(WALL, max_bitrate=max_bitrate, longest_gop=2.0)
 
 
-def reasons(it: Health, wall: float = WALL) -> list[ProblemReason]:
+def reasons(it: Health, wall: float = WALL) -> list[IngestProblem]:
     return [problem.reason for problem in it.problems(wall)]
 
 
@@ -64,7 +65,7 @@ def test_each_problem_is_told_once() -> None:
     it = health()
     it.picture(0, 100, keyframe=True)
     it.picture(5000, 100, keyframe=True)
-    assert reasons(it) == [ProblemReason.GOP_TOO_LONG]
+    assert reasons(it) == [IngestProblem.GOP_TOO_LONG]
     it.picture(12_000, 100, keyframe=True)
     assert reasons(it) == []
 
@@ -73,7 +74,7 @@ def test_no_keyframe() -> None:
     it = health()
     for n in range(120):
         it.picture(n * 100, 100, keyframe=False)
-    assert reasons(it) == [ProblemReason.NO_KEYFRAME]
+    assert reasons(it) == [IngestProblem.NO_KEYFRAME]
 
 
 def test_picture_and_sound_apart_say_which_is_late() -> None:
@@ -81,7 +82,7 @@ def test_picture_and_sound_apart_say_which_is_late() -> None:
     it.picture(90_000, 100, keyframe=True)
     it.sound(86_000, 100)
     (problem,) = it.problems(WALL)
-    assert problem.reason is ProblemReason.OUT_OF_STEP
+    assert problem.reason is IngestProblem.OUT_OF_STEP
     assert "4.0 s" in problem.message and "sound comes late" in problem.message
 
 
@@ -95,4 +96,4 @@ def test_a_peak_is_allowed_and_a_rate_is_not() -> None:
         it.sound(0, 600_000)
         it.segment(WALL + second, 1.0)
     (problem,) = it.problems(WALL + 14)
-    assert problem.reason is ProblemReason.BITRATE_EXCEEDED and problem.fatal
+    assert problem.reason is IngestProblem.BITRATE_EXCEEDED and problem.fatal

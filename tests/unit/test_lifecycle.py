@@ -345,7 +345,7 @@ def test_media_that_cannot_be_taken_is_a_warning_and_cuts_the_publisher_inside_t
 
 def test_media_that_cannot_be_taken_ends_a_broadcast_without_a_window() -> None:
     channel = live(reconnect_window=0)
-    channel.feed(lc.MediaRefused(DisconnectReason.NO_KEYFRAME, "No keyframe came."))
+    channel.feed(lc.MediaRefused(DisconnectReason.INGEST_BITRATE_EXCEEDED, "Too much."))
     assert channel.events[-3:] == [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
 
 

@@ -89,7 +89,7 @@ class Life(RuleBasedStateMachine):
         self.now += seconds
 
     @precondition(lambda self: self.state.publisher is not None)
-    @rule(reason=st.sampled_from([DisconnectReason.NO_KEYFRAME, DisconnectReason.UNSUPPORTED_AUDIO_CODEC]))
+    @rule(reason=st.sampled_from([DisconnectReason.INGEST_BITRATE_EXCEEDED, DisconnectReason.UNSUPPORTED_AUDIO_CODEC]))
     def refuse_media(self, reason: DisconnectReason) -> None:
         self.feed(lc.MediaRefused(reason, "It cannot be taken."))
         assert self.state.publisher is None

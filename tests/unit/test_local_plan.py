@@ -205,3 +205,18 @@ def test_a_condition_moves_its_time_only_with_its_status() -> None:
     third = with_condition(second, "Ready", Verdict(False, "C"), generation=2, now=300)
     assert second[0]["lastTransitionTime"] == first[0]["lastTransitionTime"] and second[0]["reason"] == "B"
     assert third[0]["lastTransitionTime"] != first[0]["lastTransitionTime"] and len(third) == 1
+
+
+def test_what_is_wrong_with_the_encoder_is_a_condition_until_the_next_one_connects() -> None:
+    def healthy(status: dict[str, Any]) -> tuple[str, str]:
+        (found,) = [c for c in status["conditions"] if c["type"] == "IngestHealthy"]
+        return found["status"], found["reason"]
+
+    status = told({"phase": "Idle"}, event(1, E.STREAM_CONNECTED, 100))
+    assert healthy(status) == ("True", "Publishing")
+    status = told(status, event(2, E.STREAM_WARNING, 101, reason="GopTooLong", message="Keyframes are 5.0 s apart."))
+    assert healthy(status) == ("False", "GopTooLong")
+    status = told(status, event(3, E.STREAM_WARNING, 102, reason="RecordingStalled", message="The store is away."))
+    assert healthy(status) == ("False", "GopTooLong"), "that is another matter"
+    status = told(status, event(4, E.STREAM_DISCONNECTED, 200), event(5, E.STREAM_CONNECTED, 210))
+    assert healthy(status) == ("True", "Publishing")

@@ -18,6 +18,7 @@ from onair_core.contract.events import (
     BroadcastRef,
     DisconnectReason,
     EventType,
+    IngestProblem,
     JournalEvent,
     Phase,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ChannelConfig",
     "DisconnectReason",
     "EventType",
+    "IngestProblem",
     "JournalEvent",
     "PackagingSettings",
     "Phase",

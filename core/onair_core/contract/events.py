@@ -59,7 +59,21 @@ class DisconnectReason(StrEnum):
     UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
     UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     INGEST_BITRATE_EXCEEDED = "IngestBitrateExceeded"
+    TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
+
+
+class IngestProblem(StrEnum):
+    """What is wrong with what a publisher sends: `data.reason` of a `warning`, and of the condition IngestHealthy.
+
+    Those that are a `DisconnectReason` too end the connection.
+    """
+
+    GOP_TOO_LONG = "GopTooLong"
     NO_KEYFRAME = "NoKeyframe"
+    OUT_OF_STEP = "AudioVideoOutOfStep"
+    BITRATE_EXCEEDED = "IngestBitrateExceeded"
+    UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
+    UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
 
 

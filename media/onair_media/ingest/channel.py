@@ -16,7 +16,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from onair_core.contract import BroadcastRef, ChannelConfig, DisconnectReason, EventType, JournalEvent, Phase
+from onair_core.contract import (
+    BroadcastRef,
+    ChannelConfig,
+    DisconnectReason,
+    EventType,
+    IngestProblem,
+    JournalEvent,
+    Phase,
+)
 from onair_media import lifecycle
 from onair_media.cmaf import CodecChanged
 from onair_media.hls import LiveWindow
@@ -222,12 +230,12 @@ class Channel:
             self._production.pipeline.begin_with(change.configurations)
         self._tell_store_problem(offered)
 
-    def media_refused(self, reason: str, message: str) -> None:
-        """The publisher sends what cannot be taken. `reason`: one of `DisconnectReason`; `message`: for people."""
-        self._feed(lifecycle.MediaRefused(DisconnectReason(reason), message))
+    def media_refused(self, reason: IngestProblem, message: str) -> None:
+        """The publisher sends what cannot be taken. `message`: for people."""
+        self._feed(lifecycle.MediaRefused(DisconnectReason(reason.value), message))
 
-    def media_warning(self, reason: str, message: str) -> None:
-        self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason, message))
+    def media_warning(self, reason: IngestProblem, message: str) -> None:
+        self._feed(lifecycle.Warn(EventType.STREAM_WARNING, reason.value, message))
 
     def recording_ready(self) -> None:
         self._feed(lifecycle.RecordingReady())

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from onair_core.contract import IngestProblem
+
 ROLLING_SECONDS = 30.0
 EXCELLENT_MS, GOOD_MS = 500.0, 1000.0
 # After this long without a complete segment nothing is known.
@@ -30,20 +32,11 @@ class Rating(StrEnum):
     UNKNOWN = "unknown"
 
 
-class ProblemReason(StrEnum):
-    """Told as a warning, once a connection."""
-
-    GOP_TOO_LONG = "GopTooLong"
-    NO_KEYFRAME = "NoKeyframe"
-    OUT_OF_STEP = "AudioVideoOutOfStep"
-    BITRATE_EXCEEDED = "IngestBitrateExceeded"
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`fatal`: the publisher has to be cut off."""
+    """Told as a warning, once a connection. `fatal`: the publisher has to be cut off."""
 
-    reason: ProblemReason
+    reason: IngestProblem
     message: str
     fatal: bool = False
 
@@ -86,7 +79,7 @@ class Health:
         self._last_key: int | None = None
         self._interval = 0
         self._longest_interval = 0
-        self._told: set[ProblemReason] = set()
+        self._told: set[IngestProblem] = set()
 
     def picture(self, timestamp: int, size: int, *, keyframe: bool) -> None:
         """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes."""
@@ -144,7 +137,7 @@ class Health:
     def _found(self, wall: float) -> Iterator[Problem]:
         if self._longest_interval > self._longest_gop * 1000:
             yield Problem(
-                ProblemReason.GOP_TOO_LONG,
+                IngestProblem.GOP_TOO_LONG,
                 f"Keyframes are {self._longest_interval / 1000:.1f} s apart; more than {self._longest_gop:.0f} s makes "
                 "segments without one, where no viewer can join. Set the encoder's keyframe interval to 2 s.",
             )
@@ -152,14 +145,14 @@ class Health:
             waited = _distance(self._last[True], self._first_picture) / 1000
             if waited > NO_KEYFRAME_SECONDS:
                 yield Problem(
-                    ProblemReason.NO_KEYFRAME,
+                    IngestProblem.NO_KEYFRAME,
                     f"No keyframe came in {waited:.0f} s of video: nobody can watch. Set a keyframe interval of 2 s.",
                 )
         if len(self._last) == 2:
             apart = _distance(self._last[True], self._last[False])
             if abs(apart) > OUT_OF_STEP_MS:
                 yield Problem(
-                    ProblemReason.OUT_OF_STEP,
+                    IngestProblem.OUT_OF_STEP,
                     f"Picture and sound are {abs(apart) / 1000:.1f} s apart: "
                     f"{'sound' if apart > 0 else 'picture'} comes late from the encoder.",
                 )
@@ -167,7 +160,7 @@ class Health:
             rate = self._recent_bitrate()
             if rate is not None and rate > self._max_bitrate:
                 yield Problem(
-                    ProblemReason.BITRATE_EXCEEDED,
+                    IngestProblem.BITRATE_EXCEEDED,
                     f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self._max_bitrate / 1e6:.1f} Mbit/s.",
                     fatal=True,
                 )

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from onair_core.contract import BroadcastRef, ChannelConfig
+from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem
 from onair_media.cmaf import CodecChanged, InitSegment, Output, Packager, Segment
 from onair_media.flv import (
     AudioConfig,
@@ -32,14 +32,14 @@ log = structlog.get_logger(__name__)
 class PipelineListener(Protocol):
     """What the channel wants to know; each is called on the event loop, as media is taken in.
 
-    `reason` is one word for machines, `message` for people.
+    `message` is for people.
     """
 
     def media_started(self) -> None: ...
     def playable_now(self) -> None: ...
     def codec_changed(self, change: CodecChanged) -> None: ...
-    def media_warning(self, reason: str, message: str) -> None: ...
-    def media_refused(self, reason: str, message: str) -> None:
+    def media_warning(self, reason: IngestProblem, message: str) -> None: ...
+    def media_refused(self, reason: IngestProblem, message: str) -> None:
         """The publisher sends what cannot be taken: it has to be cut off."""
 
 
@@ -165,10 +165,11 @@ class Pipeline:
     def _cannot_use(self, error: MediaError) -> None:
         self.dropped[error.reason] += 1
         if isinstance(error, UnsupportedCodecError):
-            reason = "UnsupportedVideoCodec" if error.kind == "video" else "UnsupportedAudioCodec"
+            video = error.kind == "video"
+            reason = IngestProblem.UNSUPPORTED_VIDEO_CODEC if video else IngestProblem.UNSUPPORTED_AUDIO_CODEC
             self._refuse(reason, f"{error.codec} cannot be packaged: {_WHAT_WORKS[error.kind]}.")
 
-    def _refuse(self, reason: str, message: str) -> None:
+    def _refuse(self, reason: IngestProblem, message: str) -> None:
         self._refused = True
         self._listener.media_refused(reason, message)
 
@@ -210,14 +211,17 @@ class Pipeline:
         self._health.segment(self._now(), segment.duration)
         self._tell_problems()
         if self._packager.discontinuities >= DISCONTINUITIES_PER_EPOCH - 1 and not self._refused:
-            self._refuse("TooManyDiscontinuities", "The stream was interrupted too often to go on with this broadcast.")
+            self._refuse(
+                IngestProblem.TOO_MANY_DISCONTINUITIES,
+                "The stream was interrupted too often to go on with this broadcast.",
+            )
 
     def _tell_problems(self) -> None:
         for problem in self._health.problems(self._now()):
             if problem.fatal:
-                self._refuse(problem.reason.value, problem.message)
+                self._refuse(problem.reason, problem.message)
             else:
-                self._listener.media_warning(problem.reason.value, problem.message)
+                self._listener.media_warning(problem.reason, problem.message)
 
     def _begin_window(self) -> None:
         """The first playlist can be served from now on: what must stay constant is fixed here."""

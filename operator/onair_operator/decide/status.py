@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from onair_core.contract import BroadcastEnd, EventType, JournalEvent, Phase
-from onair_operator.decide.conditions import Verdict
+from onair_core.contract import BroadcastEnd, EventType, IngestProblem, JournalEvent, Phase
+from onair_operator.decide.conditions import Verdict, with_condition
 from onair_operator.decide.times import timestamp
 
+_INGEST_PROBLEMS = frozenset(problem.value for problem in IngestProblem)
 MAX_EVENTS = 20
 MAX_RECENT_ASSETS = 20
 
@@ -22,12 +23,16 @@ def stream_status_after(status: Status, event: JournalEvent, *, window: float, d
         before = status.get("broadcast") or {}
         started = before.get("startedAt") if before.get("id") == broadcast.id else None
         made["connected"] = True
+        made |= _ingest_health(made, Verdict(True, "Publishing", "An encoder is publishing."), event.at)
         made["broadcast"] = {"id": broadcast.id, "epoch": broadcast.epoch, "startedAt": started or timestamp(event.at)}
         if event.data.get("recorded"):
             made["activeAsset"] = broadcast.id
             recent = [asset for asset in status.get("recentAssets", []) if asset != broadcast.id]
             made["recentAssets"] = [*recent, broadcast.id][-MAX_RECENT_ASSETS:]
             made["recording"] = bool(started and status.get("activeAsset"))
+    elif event.type is EventType.STREAM_WARNING and event.data.get("reason") in _INGEST_PROBLEMS:
+        problem = Verdict(False, str(event.data["reason"]), str(event.data.get("message", "")))
+        made |= _ingest_health(made, problem, event.at)
     elif event.type is EventType.STREAM_RECORDING:
         made["recording"] = True
     elif event.type is EventType.STREAM_ACTIVE:
@@ -45,6 +50,13 @@ def stream_status_after(status: Status, event: JournalEvent, *, window: float, d
         made.pop("broadcast", None)
         made.pop("activeAsset", None)
     return with_event(made, event.type, event.at, event.data.get("reason"), broadcast.id if broadcast else None)
+
+
+def _ingest_health(status: Status, verdict: Verdict, now: float) -> Status:
+    """What the newest connection sends: it changes once a connection at most, and says nothing of readiness."""
+    generation = int(status.get("observedGeneration", 0))
+    conditions = with_condition(status.get("conditions", []), "IngestHealthy", verdict, generation=generation, now=now)
+    return {"conditions": conditions}
 
 
 def with_event(
