@@ -16,7 +16,7 @@ from onair_media.ingest.channel import Channel
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession, UnknownKey
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
 
@@ -125,7 +125,7 @@ class ChannelHost:
         """Finds the channel of a stream key. Raises `Refused`."""
         channel = self._keys.get(self._hash(key)) if key else None
         if channel is None:
-            raise Refused("NetStream.Publish.BadName", "No stream has this key.")
+            raise UnknownKey
         channel.admit(session)
         return channel
 

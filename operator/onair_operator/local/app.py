@@ -25,7 +25,7 @@ from onair_core.manifests import Problem
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.tls import TlsFiles, self_signed
+from onair_media.ingest.tls import CertificateError, TlsFiles, self_signed
 from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, reachable
@@ -93,10 +93,13 @@ async def _running(
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
     )
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
-    tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
+    try:
+        tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
+    except CertificateError as error:
+        raise StartError(f"RTMPS: {error}") from error
     rtmp = RtmpServer(host, tls)
     metrics = PlaybackMetrics()
-    collector = IngestCollector(host)
+    collector = IngestCollector(host, rtmp.rejected)
     runner = web.AppRunner(_application(host, metrics), access_log=None)
     await runner.setup()
     http = PlaybackServer(runner, host.directory.at_hand, metrics)

@@ -1,0 +1,179 @@
+"""However a connection ends, its channel hears it once, the encoder hears why, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import rtmp_wire as wire
+import uvloop
+from ingest_client import KEY, Client, Sink
+
+from onair_core.contract import DisconnectReason
+from onair_media.ingest import session as session_module
+from onair_media.ingest.server import RtmpServer
+from onair_media.ingest.session import PublisherSession
+
+
+@pytest.fixture
+async def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+async def server(sink: Sink) -> AsyncIterator[RtmpServer]:
+    server = RtmpServer(sink)
+    await server.start("127.0.0.1", 0)
+    yield server
+    await server.close()
+
+
+def defect(*_: object) -> None:
+    raise RecursionError
+
+
+async def test_a_defect_costs_one_connection_and_the_others_go_on(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await Client.connect(server), await Client.connect(server)
+    for client in (first, second):
+        await client.publish()
+        client.audio()
+        await asyncio.wait_for(sink.arrived.wait(), 10)
+        sink.arrived.clear()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sink, "audio", defect)
+        first.audio()
+        await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.INTERNAL_ERROR]
+    assert b"An internal error" in await first.is_closed()
+    second.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+
+
+async def test_a_channel_that_cannot_even_be_left_costs_one_connection(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [await Client.connect(server) for _ in range(3)]
+    for client in clients:
+        await client.publish()
+        await client.is_live()
+    broken, goodbye, healthy = clients
+    monkeypatch.setattr(sink, "audio", defect)
+    monkeypatch.setattr(sink, "left", defect)
+    broken.audio()
+    assert b"An internal error" in await broken.is_closed()
+    goodbye.command("FCUnpublish", 6.0, None, KEY)
+    assert b"NetStream.Unpublish.Success" in await goodbye.is_closed()
+    monkeypatch.undo()
+    healthy.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+
+
+async def test_when_admitting_fails_the_encoder_is_told_and_the_server_goes_on(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sink, "admit", defect)
+        client = await Client.connect(server)
+        await client.publish()
+        said = await client.is_closed()
+    assert b"NetStream.Publish.Failed" in said and b"NetStream.Publish.Start" not in said
+    again = await Client.connect(server)
+    await again.publish()
+    await again.is_live()
+
+
+async def test_a_channel_may_end_the_publisher_that_it_is_admitting(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def admit(session: PublisherSession, key: str) -> Sink:
+        session.end("NetStream.Publish.Denied", "The stream was disabled.", DisconnectReason.DISABLED)
+        return sink
+
+    monkeypatch.setattr(sink, "admit", admit)
+    client = await Client.connect(server)
+    await client.publish()
+    client.audio()
+    said = await client.is_closed()
+    assert b"NetStream.Publish.Denied" in said and b"NetStream.Publish.Start" not in said
+    assert sink.reasons == [DisconnectReason.DISABLED]
+    assert not sink.arrived.is_set()
+
+
+async def test_a_goodbye_followed_by_garbage_is_a_goodbye(server: RtmpServer, sink: Sink) -> None:
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    goodbye = wire.message(wire.amf("FCUnpublish", 6.0, None, KEY), csid=3, kind=wire.COMMAND)
+    client.writer.write(goodbye + b"\xff" * 100)
+    await client.is_closed()
+    assert sink.reasons == [DisconnectReason.CLEAN_STOP]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_refused_and_reset_with_a_goodbye_in_one_read(
+    run: Callable[..., None], sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers cannot be sent any more; it is closed once, and its place given back once."""
+    monkeypatch.setattr(session_module, "LINGER_SECONDS", 3600)
+    commands = (
+        ("connect", 1, {"app": "app"}),
+        ("publish", 2, None, "not the key", "live"),
+        ("FCUnpublish", 3, None, "not the key"),
+    )
+    said = wire.HANDSHAKE + b"".join(
+        wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands
+    )
+
+    async def story() -> None:
+        server = RtmpServer(sink)
+        await server.start("127.0.0.1", 0)
+        defects: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+        for n in range(1, 11):
+            with socket.create_connection(server.address) as encoder:
+                encoder.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                encoder.sendall(said)
+            async with asyncio.timeout(10):
+                while server.rejected["unknown_key"] < n:
+                    await asyncio.sleep(0.01)
+        await asyncio.wait_for(server.close(), 10)
+        assert defects == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("how", ["refused", "ended"])
+async def test_who_reads_late_still_hears_why(sink: Sink, how: str) -> None:
+    """What did not fit into the socket is sent when there is room, and only then the connection half-closed."""
+    server = RtmpServer(sink)
+    await server.start("127.0.0.1", 0)
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(small, server.address)
+    for listener in server._listeners:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    reader, writer = await asyncio.open_connection(sock=small)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client = Client(reader, writer)
+    client.writer.write(b"\3" + bytes(1536) + bytes(1536))
+    client.command("connect", 1.0, {"app": "app"})
+    for n in range(40):
+        client.command("x" * 3, 2.0 + n, None)
+    client.command("publish", 3.0, None, KEY if how == "ended" else "no key", "live", stream=1)
+    if how == "ended":
+        client.command("FCUnpublish", 6.0, None, KEY)
+    async with asyncio.timeout(10):
+        while not (server.rejected["unknown_key"] or sink.reasons):
+            await asyncio.sleep(0.01)
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    said = await client.is_closed()
+    assert (b"No stream has this key." if how == "refused" else b"onFCUnpublish") in said
+    await server.close()
