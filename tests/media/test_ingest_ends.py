@@ -14,8 +14,12 @@ from ingest_client import KEY, Client, Sink
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import session as session_module
+from onair_media.ingest.gate import AdmissionLimits, Gate
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
+from onair_media.ingest.ticker import Ticker
+from onair_media.ingest.wire import Wire
+from onair_media.rtmp import ServerConnection
 
 
 @pytest.fixture
@@ -148,32 +152,43 @@ def test_refused_and_reset_with_a_goodbye_in_one_read(
     run(story())
 
 
-@pytest.mark.parametrize("how", ["refused", "ended"])
-async def test_who_reads_late_still_hears_why(sink: Sink, how: str) -> None:
-    """What did not fit into the socket is sent when there is room, and only then the connection half-closed."""
-    server = RtmpServer(sink)
-    await server.start("127.0.0.1", 0)
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    small.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(small, server.address)
-    for listener in server._listeners:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    reader, writer = await asyncio.open_connection(sock=small)
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    client = Client(reader, writer)
-    client.writer.write(b"\3" + bytes(1536) + bytes(1536))
-    client.command("connect", 1.0, {"app": "app"})
-    for n in range(40):
-        client.command("x" * 3, 2.0 + n, None)
-    client.command("publish", 3.0, None, KEY if how == "ended" else "no key", "live", stream=1)
-    if how == "ended":
-        client.command("FCUnpublish", 6.0, None, KEY)
+class Owner:
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    def session_closed(self, session: PublisherSession) -> None:
+        self.closed.set()
+
+
+@pytest.mark.parametrize("key", [KEY, "not the key"])
+async def test_who_reads_late_still_hears_all_of_it(sink: Sink, key: str) -> None:
+    """What did not fit into the socket is sent when there is room, and only then comes the end."""
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setblocking(False)
+    owner, ticket = Owner(), Gate(AdmissionLimits()).enter("192.0.2.1")
+    assert ticket is not None
+    wire_of_ours = Wire(ours, 256 * 1024)
+    PublisherSession(
+        wire_of_ours,
+        ServerConnection(),
+        ticket,
+        "",
+        sink,
+        Ticker(),
+        owner,
+        handshake_by=asyncio.get_running_loop().time() + 10,
+    )
+    commands = [("connect", 1, {"app": "app"}), *[("FCPublish", 2 + n, None, key) for n in range(80)]]
+    commands += [("publish", 100, None, key, "live"), ("FCUnpublish", 101, None, key)]
+    told = [wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands]
+    theirs.sendall(wire.HANDSHAKE + b"".join(told))
     async with asyncio.timeout(10):
-        while not (server.rejected["unknown_key"] or sink.reasons):
+        while not wire_of_ours.unsent:
             await asyncio.sleep(0.01)
-    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    client = Client(*await asyncio.open_connection(sock=theirs))
     said = await client.is_closed()
-    assert (b"No stream has this key." if how == "refused" else b"onFCUnpublish") in said
-    await server.close()
+    assert said.count(b"onFCPublish") == 80
+    assert (b"NetStream.Unpublish.Success" if key == KEY else b"No stream has this key.") in said
+    client.writer.close()
+    await asyncio.wait_for(owner.closed.wait(), 10)
