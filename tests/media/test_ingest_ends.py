@@ -119,20 +119,21 @@ async def test_a_goodbye_followed_by_garbage_is_a_goodbye(server: RtmpServer, si
     assert sink.reasons == [DisconnectReason.CLEAN_STOP]
 
 
+GOODBYE = wire.message(wire.amf("FCUnpublish", 3, None, "not the key"), csid=3, kind=wire.COMMAND)
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_refused_and_reset_with_a_goodbye_in_one_read(
-    run: Callable[..., None], sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("behind", [GOODBYE, b"\xff" * 50], ids=["goodbye", "garbage"])
+def test_refused_and_reset_with_more_behind_in_one_read(
+    run: Callable[..., None], behind: bytes, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answers cannot be sent any more; it is closed once, and its place given back once."""
     monkeypatch.setattr(session_module, "LINGER_SECONDS", 3600)
     commands = (
         ("connect", 1, {"app": "app"}),
         ("publish", 2, None, "not the key", "live"),
-        ("FCUnpublish", 3, None, "not the key"),
     )
-    said = wire.HANDSHAKE + b"".join(
-        wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands
-    )
+    said = [wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands]
 
     async def story() -> None:
         server = RtmpServer(sink)
@@ -142,12 +143,12 @@ def test_refused_and_reset_with_a_goodbye_in_one_read(
         for n in range(1, 11):
             with socket.create_connection(server.address) as encoder:
                 encoder.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                encoder.sendall(said)
+                encoder.sendall(wire.HANDSHAKE + b"".join(said) + behind)
             async with asyncio.timeout(10):
                 while server.rejected["unknown_key"] < n:
                     await asyncio.sleep(0.01)
         await asyncio.wait_for(server.close(), 10)
-        assert defects == []
+        assert defects == [] and server.rejected == {"unknown_key": 10}
 
     run(story())
 
