@@ -52,10 +52,11 @@ def chunks(data: bytes) -> None:
 def _messages(data: bytes, sizes: list[int], limits: Limits) -> list[object]:
     reader, found, at = ChunkReader(limits), [], 0
     try:
-        for size in sizes:
-            found += reader.feed(data[at : at + size])
+        for size in [*sizes, len(data)]:
+            reader.feed(data[at : at + size])
+            found += reader.messages()
+            assert reader.held <= limits.max_buffered + size
             at += size
-        found += reader.feed(data[at:])
     except ProtocolError:
         pass
     return list(found)
@@ -133,16 +134,16 @@ def inits(data: bytes) -> None:
 
 def session(data: bytes) -> None:
     """A whole connection, handshake done: commands, media, and what the packager makes of it."""
-    connection, packager, produced = (
-        ServerConnection(),
-        Packager(PackagingSettings(), broadcast=BroadcastRef("b", 1)),
-        [],
-    )
+    connection = ServerConnection(video_fourccs=["hvc1", "av01"], audio_fourccs=["Opus"])
+    packager = Packager(PackagingSettings(), broadcast=BroadcastRef("b", 1))
+    produced: list[object] = []
     packager.connect(1_790_000_000.0)
     connection.receive(_HANDSHAKE)
+    assert not list(connection.events())
     try:
         for at in range(0, len(data), 700):
-            for event in connection.receive(data[at : at + 700]):
+            connection.receive(data[at : at + 700])
+            for event in connection.events(at / 1000):
                 if isinstance(event, PublishRequested):
                     connection.accept_publish()
                 elif isinstance(event, MetadataMessage):

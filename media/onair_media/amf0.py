@@ -10,24 +10,21 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 
-MAX_DEPTH = 32
-MAX_VALUES = 20_000
-
 _NUMBER, _BOOLEAN, _STRING, _OBJECT, _MOVIECLIP, _NULL, _UNDEFINED, _REFERENCE, _ECMA_ARRAY, _END = range(10)
 _STRICT_ARRAY, _DATE, _LONG_STRING, _UNSUPPORTED, _RECORDSET, _XML, _TYPED_OBJECT, _AVMPLUS = range(10, 18)
 
 
 class AmfError(ValueError):
-    """The bytes are not AMF0, or ask for more than the limits."""
+    """The bytes are not AMF0."""
 
 
-def decode(data: bytes) -> list[object]:
-    """All values of a message. Raises `AmfError`.
+class AmfLimitError(AmfError):
+    """They nest too deep, or are too many values."""
 
-    Numbers and dates become float, objects and ECMA arrays dict, strict arrays list; undefined, unsupported and
-    references None.
-    """
-    return _Decoder(data).all()
+
+def decode(data: bytes, *, max_depth: int = 32, max_values: int = 20_000) -> list[object]:
+    """All values of a message; see `Decoder`. Raises `AmfError`."""
+    return Decoder(data, max_depth, max_values).all()
 
 
 def encode(*values: object) -> bytes:
@@ -59,13 +56,21 @@ def _key(text: str) -> bytes:
     return struct.pack(">H", len(name)) + name
 
 
-class _Decoder:
-    def __init__(self, data: bytes) -> None:
+class Decoder:
+    """One message. `left` is how many values of `max_values` it has not used.
+
+    Numbers and dates become float, objects and ECMA arrays dict, strict arrays list; undefined, unsupported and
+    references None.
+    """
+
+    def __init__(self, data: bytes, max_depth: int, max_values: int) -> None:
+        self.left = max_values
+        self._max_depth = max_depth
         self._data = data
         self._at = 0
-        self._left = MAX_VALUES
 
     def all(self) -> list[object]:
+        """Every value. Raises `AmfError`."""
         values = []
         while self._at < len(self._data):
             values.append(self._value(0))
@@ -91,9 +96,9 @@ class _Decoder:
         return value
 
     def _value(self, depth: int) -> object:
-        self._left -= 1
-        if depth > MAX_DEPTH or self._left < 0:
-            raise AmfError("too deep" if self._left >= 0 else "too many values")
+        if depth > self._max_depth or self.left <= 0:
+            raise AmfLimitError("too deep" if self.left else "too many values")
+        self.left -= 1
         marker = self._integer(1)
         if marker == _NUMBER:
             return self._number()

@@ -11,41 +11,17 @@ from pathlib import Path
 
 import pytest
 import rtmp_wire as wire
+from ingest_client import Client, Sink
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import server as server_module
 from onair_media.ingest import session as session_module
+from onair_media.ingest.gate import AdmissionLimits
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.session import PublisherSession, Refused
 from onair_media.ingest.tls import self_signed
+from onair_media.rtmp import Limits
 
-KEY = "key-of-the-test-stream"
 SOON = 0.2
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.reasons: list[DisconnectReason] = []
-        self.arrived = asyncio.Event()
-        self.gone = asyncio.Event()
-
-    def admit(self, session: PublisherSession, key: str) -> Sink:
-        if key != KEY:
-            raise Refused("NetStream.Publish.BadName", "No stream has this key.")
-        return self
-
-    def video(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
-        self.arrived.set()
-
-    def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
-        self.arrived.set()
-
-    def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
-        pass
-
-    def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
-        self.reasons.append(reason)
-        self.gone.set()
 
 
 @pytest.fixture
@@ -61,43 +37,6 @@ async def server(sink: Sink, tmp_path: Path) -> AsyncIterator[RtmpServer]:
     await server.close()
 
 
-class Client:
-    """An encoder made of bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def connect(cls, server: RtmpServer) -> Client:
-        return cls(*await asyncio.open_connection("127.0.0.1", server.address[1]))
-
-    async def shake_hands(self) -> None:
-        self.writer.write(b"\3" + bytes(1536))
-        await self.reader.readexactly(1 + 2 * 1536)
-        self.writer.write(bytes(1536))
-
-    def command(self, *values: object, stream: int = 0) -> None:
-        self.writer.write(wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=stream))
-
-    async def publish(self, key: str = KEY) -> None:
-        await self.shake_hands()
-        self.command("connect", 1.0, {"app": "app"})
-        self.command("createStream", 2.0, None)
-        self.command("publish", 3.0, None, key, "live", stream=1)
-
-    def audio(self) -> None:
-        self.writer.write(wire.message(b"\xaf\0", kind=wire.AUDIO))
-
-    async def is_closed(self) -> bytes:
-        """What the server still said before it closed the connection."""
-        async with asyncio.timeout(10):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
-
-
 @pytest.mark.parametrize("said", [b"", b"\3", b"\3" + bytes(700), b"\x16", b"\x16\3\1"])
 async def test_a_handshake_that_does_not_end_is_cut(
     server: RtmpServer, monkeypatch: pytest.MonkeyPatch, said: bytes
@@ -106,6 +45,7 @@ async def test_a_handshake_that_does_not_end_is_cut(
     client = await Client.connect(server)
     client.writer.write(said)
     assert await client.is_closed() == b""
+    assert server.rejected == {"handshake_deadline": 1}
 
 
 async def test_a_handshake_that_trickles_has_no_more_time(server: RtmpServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,32 +112,11 @@ async def test_garbage_ends_that_connection_and_no_other(server: RtmpServer, sin
     await asyncio.wait_for(sink.arrived.wait(), 10)
 
 
-async def test_a_defect_costs_one_connection_and_the_others_go_on(
-    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = await Client.connect(server), await Client.connect(server)
-    for client in (first, second):
-        await client.publish()
-        client.audio()
-        await asyncio.wait_for(sink.arrived.wait(), 10)
-        sink.arrived.clear()
-
-    def defect(*_: object) -> None:
-        raise RecursionError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sink, "audio", defect)
-        first.audio()
-        await asyncio.wait_for(sink.gone.wait(), 10)
-    assert sink.reasons == [DisconnectReason.INTERNAL_ERROR]
-    second.audio()
-    await asyncio.wait_for(sink.arrived.wait(), 10)
-
-
 async def test_connections_that_only_wait_are_limited_per_address(
-    server: RtmpServer, monkeypatch: pytest.MonkeyPatch, sink: Sink
+    sink: Sink,
 ) -> None:
-    monkeypatch.setattr(server_module, "MAX_WAITING_PER_ADDRESS", 3)
+    server = RtmpServer(sink, admission_limits=AdmissionLimits(waiting_per_address=3))
+    await server.start("127.0.0.1", 0)
     publisher = await Client.connect(server)
     await publisher.publish()
     publisher.audio()
@@ -214,3 +133,68 @@ async def test_connections_that_only_wait_are_limited_per_address(
             if await client.reader.read(1):
                 break
     assert sink.reasons == [], "a publisher does not count"
+    assert server.rejected["waiting_per_address"] >= 1
+    await server.close()
+
+
+async def test_who_guesses_keys_is_refused_before_the_handshake(sink: Sink) -> None:
+    server = RtmpServer(sink, admission_limits=AdmissionLimits(failed_keys_per_minute_per_address=2))
+    await server.start("127.0.0.1", 0)
+    publisher = await Client.connect(server)
+    await publisher.publish()
+    await publisher.is_live()
+    for _ in range(2):
+        guess = await Client.connect(server)
+        await guess.publish("guess")
+        assert b"BadName" in await guess.is_closed()
+    third = await Client.connect(server)
+    assert await third.is_closed() == b""
+    publisher.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+    assert server.rejected == {"unknown_key": 2, "failed_keys_per_minute_per_address": 1}
+    await server.close()
+
+
+async def test_those_who_wait_share_the_memory_that_is_for_them(sink: Sink) -> None:
+    server = RtmpServer(sink, admission_limits=AdmissionLimits(waiting_bytes=300_000))
+    await server.start("127.0.0.1", 0)
+    begun = wire.set_chunk_size(100_000) + wire.chunks(b"", csid=4, declared=200_000)[0] + bytes(100_000)
+    clients = [await Client.connect(server) for _ in range(8)]
+    for client in clients:
+        await client.shake_hands()
+        client.writer.write(begun)
+    async with asyncio.timeout(10):
+        while server.rejected["waiting_bytes"] < 5:
+            await asyncio.sleep(0.01)
+    publisher = await Client.connect(server)
+    await publisher.publish()
+    await publisher.is_live()
+    await server.close()
+
+
+@pytest.mark.parametrize("flood", [wire.message(b"", kind=wire.VIDEO) + b"\xc4" * 2000, bytes(5) * 2000])
+async def test_a_flood_before_the_key_ends_the_connection(server: RtmpServer, flood: bytes) -> None:
+    client = await Client.connect(server)
+    await client.shake_hands()
+    client.writer.write(flood)
+    await client.is_closed()
+    assert sum(server.rejected.values()) == 1
+
+
+async def test_of_a_publishers_flood_of_messages_so_many_are_taken_each_second(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = RtmpServer(sink, limits=Limits(messages_per_second=100, messages_at_once=10))
+    await server.start("127.0.0.1", 0)
+    taken: list[float] = []
+    monkeypatch.setattr(sink, "audio", lambda *_: taken.append(asyncio.get_running_loop().time()))
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    client.writer.write(wire.message(b"", kind=wire.AUDIO) + b"\xc4" * 49)
+    async with asyncio.timeout(10):
+        while len(taken) < 50:
+            await asyncio.sleep(0.01)
+    assert len(set(taken)) >= 4, "in several turns"
+    assert sink.reasons == []
+    await server.close()

@@ -110,8 +110,22 @@ def _name(text: str) -> bytes:
     return struct.pack(">H", len(text.encode())) + text.encode()
 
 
+def read(reader: ChunkReader, data: bytes) -> list[Message]:
+    """The messages that are complete with these bytes."""
+    reader.feed(data)
+    return list(reader.messages())
+
+
+def hear(server: ServerConnection, data: bytes, now: float = 0.0) -> list[Event]:
+    """What these bytes mean to the server, all of it; `now` in seconds."""
+    server.receive(data)
+    return list(server.events(now))
+
+
 class Encoder:
-    """One connection past its handshake: what the encoder says, and what it hears."""
+    """One connection past its handshake: what the encoder says, and what it hears. `now` is the time, in seconds."""
+
+    now = 0.0
 
     def __init__(self, server: ServerConnection | None = None) -> None:
         self.server = server or ServerConnection()
@@ -121,7 +135,7 @@ class Encoder:
 
     def send(self, kind: int, payload: bytes, *, csid: int = 3, stream: int = 0, time: int = 0) -> list[Event]:
         """Sends one message in chunks of 128 bytes."""
-        return self.server.receive(message(payload, csid=csid, kind=kind, stream=stream, time=time))
+        return hear(self.server, message(payload, csid=csid, kind=kind, stream=stream, time=time), self.now)
 
     def say(self, *values: object, stream: int = 0) -> list[Event]:
         """Sends a command: name, transaction id, arguments."""
@@ -140,7 +154,7 @@ class Encoder:
 
     def hear(self) -> list[Message]:
         """Whole messages from the server since the last time."""
-        return self._reader.feed(self.server.data_to_send())
+        return read(self._reader, self.server.data_to_send())
 
     def answers(self) -> list[list[object]]:
         """The commands among what the server says."""

@@ -223,7 +223,7 @@ def test_bitrates_are_numbers_or_quantities(tmp_path: Path, written: str, bits: 
     (manifest,) = validate(load([tmp_path])).manifests.values()
     spec = spec_of(manifest.value, LiveStreamClassSpec)
     assert spec.ingest.max_ingest_bits_per_second == bits
-    assert spec.limits == LimitsSpec() and spec.limits.max_connections == 2000
+    assert spec.limits == LimitsSpec() and spec.limits.max_connections == 5000
 
 
 @pytest.mark.parametrize("written", ["20Mi", "-1", "0", "fast", "1.5", "''", "'20M '"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rtmp_wire
 from rtmp_wire import (
     ABORT,
     AUDIO,
@@ -25,7 +26,7 @@ FRAME = bytes(range(256)) + b"tail"  # three chunks of 128
 
 
 def read(*wire: bytes) -> list[Message]:
-    return ChunkReader(Limits()).feed(b"".join(wire))
+    return rtmp_wire.read(ChunkReader(Limits()), b"".join(wire))
 
 
 def media(wire: bytes) -> list[Message]:
@@ -161,7 +162,7 @@ def test_a_last_chunk_shorter_than_the_timestamp_is_complete_with_its_last_byte(
     wire = message(payload, time=0x01020304, repeats=repeats)
     assert [m.payload for m in read(wire)] == [payload]
     reader = ChunkReader(Limits())
-    assert [m.payload for byte in wire for m in reader.feed(bytes((byte,)))] == [payload]
+    assert [m.payload for byte in wire for m in rtmp_wire.read(reader, bytes((byte,)))] == [payload]
 
 
 @pytest.mark.parametrize("fmt", [1, 2])
@@ -223,8 +224,8 @@ def test_a_message_over_the_whole_message_limit_comes_chunk_by_chunk() -> None:
     payload = bytes(range(256)) * 4200
     reader = ChunkReader(Limits())
     wire = message(payload, size=128)
-    assert reader.feed(wire[:-1]) == []
-    assert reader.feed(wire[-1:]) == [Message(VIDEO, 0, 1, payload)]
+    assert rtmp_wire.read(reader, wire[:-1]) == []
+    assert rtmp_wire.read(reader, wire[-1:]) == [Message(VIDEO, 0, 1, payload)]
 
 
 # Control messages of the chunk layer (5.4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from unittest.mock import patch
 
+import rtmp_wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtmp_wire import ABORT, EXTENDED, SET_CHUNK_SIZE, VIDEO, abort, basic_header, chunks, message, set_chunk_size
@@ -102,7 +103,9 @@ def read(wire: bytes, cuts: list[int] | None = None) -> list[Message] | str:
     reader = ChunkReader(Limits())
     edges = [0, *sorted(cut % (len(wire) + 1) for cut in cuts or []), len(wire)]
     try:
-        return [m for begin, end in zip(edges, edges[1:], strict=False) for m in reader.feed(wire[begin:end])]
+        return [
+            m for begin, end in zip(edges, edges[1:], strict=False) for m in rtmp_wire.read(reader, wire[begin:end])
+        ]
     except ProtocolError as error:
         return error.reason
 
@@ -184,7 +187,7 @@ def test_no_more_is_kept_than_the_limits_and_one_feed(feeds: list[bytes]) -> Non
     reader = ChunkReader(limits)
     try:
         for data in feeds:
-            reader.feed(data)
+            rtmp_wire.read(reader, data)
             # What it keeps is private, and this is the promise about it.
             assert len(reader._buffer) <= limits.max_buffered + len(data)
             assert len(reader._streams) <= limits.max_chunk_streams
@@ -199,5 +202,5 @@ def test_no_more_is_kept_than_the_limits_and_one_feed(feeds: list[bytes]) -> Non
 def test_begun_and_aborted_messages_leave_nothing_behind(turns: list[tuple[int, bool]]) -> None:
     reader = ChunkReader(Limits(max_buffered=700))
     for csid, declared_short in turns:
-        reader.feed(chunks(bytes(128), csid=csid, declared=200 if declared_short else 600)[0] + abort(csid))
+        rtmp_wire.read(reader, chunks(bytes(128), csid=csid, declared=200 if declared_short else 600)[0] + abort(csid))
     assert reader._unfinished == 0

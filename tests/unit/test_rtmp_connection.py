@@ -23,6 +23,7 @@ from onair_media import amf0
 from onair_media.rtmp import (
     AudioMessage,
     Connected,
+    Event,
     Limits,
     MetadataMessage,
     ProtocolError,
@@ -90,15 +91,42 @@ def test_the_object_encoding_is_repeated(said: object, answered: float) -> None:
     assert isinstance(information, dict) and information["objectEncoding"] == answered
 
 
-def test_enhanced_rtmp_is_answered_only_to_those_who_speak_it() -> None:
-    # A strict array broke MediaMTX 1.6; capsEx 1 asks for reconnect requests.
-    encoders = [Encoder(ServerConnection(fourccs=("hvc1", "av01"))) for _ in range(2)]
-    plain, enhanced = encoders
-    [event] = enhanced.say("connect", 1, {"app": "live", "fourCcList": ["hvc1", "vp09", 5], "capsEx": 1})
-    assert event == Connected("live", fourccs=frozenset({"hvc1", "vp09"}), caps_ex=1)
-    assert plain.connect() == [Connected("live")]
-    lists = [server.get("fourCcList") for e in (plain, enhanced) if isinstance(server := e.answers()[0][2], dict)]
-    assert lists == [None, ["hvc1", "av01"]]
+def properties_of_the_answer(said: dict[str, object]) -> tuple[Event, object]:
+    encoder = Encoder(ServerConnection(video_fourccs=("avc1", "hvc1"), audio_fourccs=("mp4a", ".mp3")))
+    [event] = encoder.say("connect", 1, {"app": "live", **said})
+    return event, encoder.answers()[0][2]
+
+
+@pytest.mark.parametrize(
+    ("said", "fourccs", "caps_ex"),
+    [
+        ({"fourCcList": ["hvc1", "vp09", 5], "capsEx": 1}, {"hvc1", "vp09"}, 1),  # OBS; 1 asks for reconnect requests
+        ({"videoFourCcInfoMap": {"*": 4}, "audioFourCcInfoMap": {"Opus": 3}}, {"*", "Opus"}, 0),  # FFmpeg 8
+        ({"fourCcList": "hvc1", "videoFourCcInfoMap": 5, "capsEx": math.nan}, set(), 0),
+        ({"capsEx": 14}, set(), 14),
+    ],
+)
+def test_who_speaks_enhanced_rtmp_is_told_what_can_be_packaged(
+    said: dict[str, object], fourccs: set[str], caps_ex: int
+) -> None:
+    event, server = properties_of_the_answer(said)
+    assert event == Connected("live", fourccs=frozenset(fourccs), caps_ex=caps_ex)
+    assert server == {
+        "fmsVer": "FMS/3,0,1,123",
+        "capabilities": 31.0,
+        "fourCcList": ["avc1", "hvc1", "mp4a", ".mp3"],
+        "videoFourCcInfoMap": {"avc1": 4.0, "hvc1": 4.0},
+        "audioFourCcInfoMap": {"mp4a": 4.0, ".mp3": 4.0},
+        "capsEx": 14.0,  # multitrack, ModEx, nanoseconds; no reconnect requests are ever sent
+    }
+
+
+@pytest.mark.parametrize("said", [{}, {"fourCcList": None, "videoFunction": 1}])
+def test_who_says_nothing_of_enhanced_rtmp_is_answered_as_ever(said: dict[str, object]) -> None:
+    # A strict array broke MediaMTX 1.6.
+    event, server = properties_of_the_answer(said)
+    assert event == Connected("live")
+    assert server == {"fmsVer": "FMS/3,0,1,123", "capabilities": 31.0}
 
 
 @pytest.mark.parametrize("properties", [(), (None,), ("live",), (["live"],)])
@@ -194,11 +222,21 @@ def test_a_rejected_publisher_hears_why_and_its_media_goes_nowhere() -> None:
     assert encoder.send(VIDEO, b"frame", stream=1) == []
 
 
-def test_the_server_can_end_a_publish_and_nothing_follows() -> None:
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        ("NetStream.Unpublish.Success", "status"),
+        ("NetStream.Publish.Denied", "error"),
+        ("NetStream.Publish.BadName", "error"),
+        ("NetStream.Publish.Failed", "error"),
+    ],
+)
+def test_the_server_can_end_a_publish_and_nothing_follows(code: str, level: str) -> None:
+    # FFmpeg acts on the level alone: a publisher that was cut for a reason must not take it for a normal end.
     encoder = live()
-    encoder.server.end_publish("NetStream.Unpublish.Success", "Completed.")
+    encoder.server.end_publish(code, "Completed.")
     [status] = encoder.answers()
-    assert isinstance(status[3], dict) and status[3]["level"] == "status"
+    assert status[3] == {"level": level, "code": code, "description": "Completed."}
     assert encoder.send(VIDEO, b"frame", stream=1) + encoder.say("FCUnpublish", 6, None, "KEY") == []
     with pytest.raises(ProtocolError, match="twice"):
         encoder.publish_now()
@@ -259,6 +297,8 @@ def test_commands_out_of_order_or_too_long_end_the_connection(said: list[tuple[o
         [("closeStream", 0, None), ("FCUnpublish", 6, None, "KEY")],
         [("deleteStream", 7, None)],  # without saying which
         [("deleteStream", 7, None, 5), ("deleteStream", 7, None, 1)],
+        [("FCUnpublish", 6, None, "OTHER"), ("FCUnpublish", 7, None, "KEY?token=x")],
+        [("FCUnpublish", 6, None)],  # without saying which
     ],
 )
 def test_publishing_ends_once(goodbye: list[tuple[object, ...]]) -> None:
@@ -270,6 +310,13 @@ def test_publishing_ends_once(goodbye: list[tuple[object, ...]]) -> None:
     assert codes == ["NetStream.Unpublish.Success"]
     with pytest.raises(ProtocolError, match="twice"):
         encoder.say("publish", 8, None, "KEY")
+
+
+def test_closing_another_message_stream_ends_nothing() -> None:
+    encoder = live()
+    assert encoder.say("closeStream", 0, None, stream=5) == []
+    assert encoder.send(VIDEO, b"frame") == [VideoMessage(0, b"frame")]
+    assert encoder.say("closeStream", 0, None) == [PublishEnded()]
 
 
 def test_goodbye_without_publishing_is_nothing_and_another_stream_may_be_deleted() -> None:

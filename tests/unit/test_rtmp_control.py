@@ -21,6 +21,7 @@ from rtmp_wire import (
     Encoder,
     amf,
     control,
+    hear,
     message,
     set_chunk_size,
 )
@@ -67,13 +68,6 @@ def test_other_user_control_is_taken_without_a_word(payload: bytes) -> None:
     encoder = Encoder()
     assert encoder.send(USER_CONTROL, payload, csid=2) == []
     assert encoder.hear() == []
-
-
-@pytest.mark.parametrize(("time", "said"), [(0, 0), (5, 5), (2**32 + 5, 5)])
-def test_the_server_asks_for_a_sign_of_life(time: int, said: int) -> None:
-    encoder = Encoder()
-    encoder.server.ping(time)
-    assert encoder.hear() == [Message(USER_CONTROL, 0, 0, b"\0\6" + said.to_bytes(4, "big"))]
 
 
 # Acknowledgements (5.4.3): GStreamer's rtmp2sink stalls without them
@@ -143,7 +137,7 @@ def test_unknown_message_types_are_dropped_and_counted(kind: int) -> None:
     # Shared objects (16, 19), aggregates (22); FFmpeg with VAAPI has sent 255.
     encoder = live()
     assert encoder.send(kind, b"anything") + encoder.send(kind, b"") == []
-    assert encoder.server.ignored == {"unknown message type": 2}
+    assert encoder.server.ignored == {"unknown_message_type": 2}
     assert encoder.send(VIDEO, b"frame") == [VideoMessage(0, b"frame")]
 
 
@@ -162,7 +156,8 @@ GARBAGE = {
 def test_garbage_amf_is_dropped_and_counted(kind: int, payload: bytes) -> None:
     encoder = live()
     assert encoder.send(kind, payload) == []
-    assert encoder.server.ignored == {"amf": 1}
+    too_much = payload == GARBAGE["nested too deep"]
+    assert encoder.server.ignored == {"amf_limits" if too_much else "amf": 1}
     assert encoder.hear() == []
     assert encoder.send(VIDEO, b"frame") == [VideoMessage(0, b"frame")]
 
@@ -234,8 +229,8 @@ def test_no_sequence_of_messages_raises_anything_but_protocol_errors(
 def test_random_bytes_raise_nothing_but_protocol_errors(data: bytes, before: bytes) -> None:
     server = ServerConnection(Limits(max_output=10_000))
     try:
-        server.receive(HANDSHAKE + before + data)
-        server.receive(message(amf("connect", 1.0, {"app": "live"}), csid=3, kind=COMMAND))
+        hear(server, HANDSHAKE + before + data)
+        hear(server, message(amf("connect", 1.0, {"app": "live"}), csid=3, kind=COMMAND))
     except ProtocolError:
         pass
     assert len(server.data_to_send()) <= 10_000

@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
-from rtmp_wire import AUDIO, COMMAND, DATA, VIDEO, WINDOW_ACK_SIZE, Encoder, amf, control, message, set_chunk_size
+from rtmp_wire import AUDIO, COMMAND, DATA, VIDEO, WINDOW_ACK_SIZE, Encoder, amf, control, hear, message, set_chunk_size
 
-from onair_media.rtmp import AudioMessage, Connected, MetadataMessage, PublishEnded, PublishRequested, VideoMessage
+from onair_media.rtmp import (
+    AudioMessage,
+    Connected,
+    MetadataMessage,
+    ProtocolError,
+    PublishEnded,
+    PublishRequested,
+    VideoMessage,
+)
 
 CONFIG, FRAME, SOUND = b"\x17\0\0\0\0\1", b"\x27\1\0\0\0" + bytes(500), b"\xaf\1!"
 
@@ -106,7 +114,7 @@ def test_hello_media_and_goodbye(flow: Flow) -> None:
     [connection] = encoder.answers()
     assert connection[:2] == ["_result", 1.0]
 
-    encoder.server.receive(control(WINDOW_ACK_SIZE, (2_500_000).to_bytes(4, "big")) + set_chunk_size(flow.chunk_size))
+    hear(encoder.server, control(WINDOW_ACK_SIZE, (2_500_000).to_bytes(4, "big")) + set_chunk_size(flow.chunk_size))
     for command in flow.before:
         assert encoder.say(*command) == []
     heard = encoder.answers()
@@ -130,7 +138,7 @@ def test_hello_media_and_goodbye(flow: Flow) -> None:
             message(FRAME, fmt=1, time=17, size=size),
         )
     )
-    assert encoder.server.receive(wire) == [
+    assert hear(encoder.server, wire) == [
         MetadataMessage({"width": 1280.0}),
         VideoMessage(0, CONFIG),
         AudioMessage(23, SOUND),
@@ -149,7 +157,7 @@ def test_all_at_once_without_waiting_for_answers(flow: Flow) -> None:
     encoder = Encoder()
     commands: list[Command] = [("connect", 1, flow.connect), *flow.before, flow.publish]
     wire = b"".join(message(amf(*command), csid=3, kind=COMMAND, stream=1) for command in commands)
-    events = encoder.server.receive(wire + message(CONFIG) + message(amf(*flow.end[0]), csid=3, kind=COMMAND))
+    events = hear(encoder.server, wire + message(CONFIG) + message(amf(*flow.end[0]), csid=3, kind=COMMAND))
     assert events[1:] == [PublishRequested("live", "KEY"), VideoMessage(0, CONFIG), PublishEnded()]
 
 
@@ -222,9 +230,31 @@ def test_a_url_with_the_key_in_it_serves_as_application_and_key() -> None:
     assert encoder.say("publish", 0, None, "", stream=1) == [PublishRequested("live", "KEY")]
 
 
-@pytest.mark.parametrize("properties", [{}, {"app": None}, {"app": 5}, {"tcUrl": 5}, {"tcUrl": "rtmp://localhost"}])
-def test_connect_without_any_application_is_still_a_connection(properties: dict[str, object]) -> None:
-    assert Encoder().say("connect", 1, properties) == [Connected("")]
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {},
+        {"app": None},
+        {"app": 5},
+        {"tcUrl": 5},
+        {"tcUrl": "rtmp://localhost"},
+        {"app": "vod"},
+        {"app": "LIVE"},
+        {"app": "KEY"},
+        {"app": "secret/live"},
+    ],
+)
+def test_another_application_is_rejected_and_told_which_are_served(properties: dict[str, object]) -> None:
+    encoder = Encoder()
+    with pytest.raises(ProtocolError, match="another application is asked for"):
+        encoder.say("connect", 3, properties)
+    [[name, transaction, _, information]] = encoder.answers()
+    assert (name, transaction) == ("_error", 3.0)
+    assert information == {
+        "level": "error",
+        "code": "NetConnection.Connect.Rejected",
+        "description": "No such application: served are rtmp://HOST/app and rtmp://HOST/live.",
+    }
 
 
 def test_keys_and_their_query_are_not_shown_by_events() -> None:

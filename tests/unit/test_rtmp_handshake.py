@@ -8,7 +8,7 @@ import hmac
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtmp_wire import COMMAND, HANDSHAKE, Encoder, amf, message
+from rtmp_wire import COMMAND, HANDSHAKE, Encoder, amf, hear, message
 
 from onair_media.rtmp import Connected, ProtocolError, ServerConnection
 from onair_media.rtmp.handshake import Handshake
@@ -100,7 +100,7 @@ def test_c0_c1_and_c2_in_one_packet_with_a_command_behind() -> None:
 
 def test_a_command_in_the_packet_of_the_handshake_is_answered() -> None:
     server = ServerConnection()
-    assert server.receive(HANDSHAKE + message(amf("connect", 1.0, {"app": "live"}), csid=3, kind=COMMAND)) == [
+    assert hear(server, HANDSHAKE + message(amf("connect", 1.0, {"app": "live"}), csid=3, kind=COMMAND)) == [
         Connected("live")
     ]
     assert b"NetConnection.Connect.Success" in server.data_to_send()
@@ -120,7 +120,7 @@ def test_the_pieces_of_a_handshake_do_not_matter(cuts: list[int]) -> None:
     wire = HANDSHAKE + message(amf("connect", 1.0, {"app": "live"}), csid=3, kind=COMMAND)
     edges = [0, *sorted(cuts), len(wire)]
     server = ServerConnection()
-    events = [e for begin, end in zip(edges, edges[1:], strict=False) for e in server.receive(wire[begin:end])]
+    events = [e for begin, end in zip(edges, edges[1:], strict=False) for e in hear(server, wire[begin:end])]
     assert events == [Connected("live")]
     assert server.handshake_done
 
@@ -134,4 +134,4 @@ def test_any_version_but_3_is_refused_at_the_first_byte(first: int) -> None:
 
 def test_no_bytes_at_all_are_nothing() -> None:
     assert Handshake().receive(b"") == b""
-    assert Encoder().server.receive(b"") == []
+    assert hear(Encoder().server, b"") == []

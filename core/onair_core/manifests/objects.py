@@ -75,12 +75,22 @@ class IngestSpec(_Spec, frozen=True, kw_only=True):
 class LimitsSpec(_Spec, frozen=True, kw_only=True):
     """What publishers may take of the server. Counts, bytes, and counts in the time that the name says."""
 
-    max_connections: int = 2000
+    max_connections: int = 5_000
+    max_connections_per_address: int = 1_000
+    max_unauthenticated_connections: int = 2_000
     max_unauthenticated_connections_per_address: int = 200
-    failed_keys_per_minute_per_address: int = 30
+    max_unauthenticated_bytes: int = 67_108_864
+    failed_keys_per_minute: int = 6_000
+    failed_keys_per_minute_per_address: int = 60
+    min_chunk_bytes: int = 128
     max_chunk_streams: int = 64
     max_message_bytes: int = 16_777_216
-    max_commands_per_second: int = 100
+    max_messages_per_second: int = 5_000
+    max_commands_per_second: int = 50
+    max_controls_per_second: int = 50
+    max_amf_depth: int = 32
+    max_amf_values: int = 20_000
+    max_unsent_bytes: int = 262_144
 
 
 class PackagingSpec(_Spec, frozen=True, kw_only=True):

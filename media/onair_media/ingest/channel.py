@@ -66,7 +66,7 @@ class Channel:
         self._production = Production(config.stream, self.window, studio, self, clock.now)
         self._epoch = journal.last_epoch + 1
         self._numbers = 0
-        self._state = _restored(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
+        self._state = restored_state(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
         self._inputs: deque[lifecycle.Input] = deque()
         self._stepping = False
         self._sessions: dict[int, PublisherSession] = {}
@@ -406,7 +406,8 @@ class Channel:
             self._feed(lifecycle.Progressed(progress.media_end, progress.target_duration, progress.tracks))
 
 
-def _restored(journal: Journal) -> lifecycle.State | None:
+def restored_state(journal: Journal) -> lifecycle.State | None:
+    """What an earlier process was in; None where there is none, or none that can be read."""
     if journal.state is None:
         return None
     try:

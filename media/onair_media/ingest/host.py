@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 
 from onair_core.contract import ChannelConfig, StreamRef
-from onair_media.ingest.channel import Channel
+from onair_media.ingest.channel import Channel, restored_state
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession, UnknownKey
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
 
@@ -53,10 +53,18 @@ class ChannelHost:
         self._last_seen = self._read_alive()
         self._alive_task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Finishes what an earlier process left; call before the first `configure`."""
-        (self._folder / "journals").mkdir(parents=True, exist_ok=True)
-        await self._studio.finish_left_over()
+    async def start(self, stores: Iterable[str] = ()) -> None:
+        """Finishes what an earlier process left, in these stores (URLs), too; call before the first `configure`."""
+        folder = self._folder / "journals"
+        folder.mkdir(parents=True, exist_ok=True)
+        streams, going_on = set(), {}
+        for file in folder.glob("*.jsonl"):
+            state = restored_state(Journal(file, self._disk, lambda: None))
+            streams.add(file.stem)
+            if state is not None and state.broadcast is not None:
+                going_on[state.broadcast.ref.id] = state.broadcast.store
+        stores = {*stores, *(store for store in going_on.values() if store)}
+        await self._studio.finish_left_over(stores, streams=streams, open_assets=going_on)
         self._alive_task = asyncio.get_running_loop().create_task(self._leave_signs())
 
     async def stop(self) -> None:
@@ -137,7 +145,7 @@ class ChannelHost:
             self._keys = self._index()
         channel = self._keys.get(self._hash(key)) if key else None
         if channel is None:
-            raise Refused("NetStream.Publish.BadName", "No stream has this key.")
+            raise UnknownKey
         channel.admit(session)
         self._touch()  # a kill before the next sign of life must not look like one long ago
         return channel

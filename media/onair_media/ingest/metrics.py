@@ -27,10 +27,15 @@ _FIGURES = (
 
 
 class IngestCollector(Collector):
-    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, live window, health."""
+    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, live window, health.
 
-    def __init__(self, host: ChannelHost) -> None:
+
+    `rejected` are the counts of `RtmpServer.rejected`.
+    """
+
+    def __init__(self, host: ChannelHost, rejected: Mapping[str, int]) -> None:
         self._host = host
+        self._rejected = rejected
 
     def collect(self) -> Iterator[Metric]:
         connected = GaugeMetricFamily("onair_publisher_connected", "A publisher is connected", labels=_LABELS)
@@ -46,7 +51,12 @@ class IngestCollector(Collector):
             window.add_metric(labels, float(channel.window.stored_bytes))
             for reason, count in channel.dropped.items():
                 dropped.add_metric((*labels, reason), float(count))
-        yield from (connected, received, window, dropped)
+        rejected = CounterMetricFamily(
+            "onair_ingest_rejected", "What the publishers' port did not put up with, by reason", labels=("reason",)
+        )
+        for reason, count in self._rejected.items():
+            rejected.add_metric((reason,), float(count))
+        yield from (connected, received, window, dropped, rejected)
         yield from _health({channel.config.stream: channel.health() for channel in self._host.channels})
 
 

@@ -6,40 +6,64 @@ import asyncio
 import errno
 import socket
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket
 from onair_media.ingest.session import Admission, PublisherSession, prepare
 from onair_media.ingest.ticker import Ticker
 from onair_media.ingest.tls import TlsFiles
 from onair_media.ingest.wire import TLS_HANDSHAKE_RECORD, TlsWire, Wire
+from onair_media.rtmp import Limits, ServerConnection
 
 log = structlog.get_logger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
-# Connections that are not publishing: enough for a restart's rush, a bound for a flood.
-MAX_WAITING = 2000
-MAX_WAITING_PER_ADDRESS = 200
 ACCEPTS_PER_TURN = 64
 OUT_OF_FILES_PAUSE_SECONDS = 0.5
 
 
 class RtmpServer:
-    """Accepts publishers on one address until `close()`."""
+    """Accepts publishers on one address until `close()`.
 
-    def __init__(self, admission: Admission, tls: TlsFiles | None = None) -> None:
+    `limits` are those of one connection, `admission_limits` those of an address and of all. The FourCCs are told to
+    encoders that speak Enhanced RTMP. `rejected` counts by reason what was turned away or cut.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        tls: TlsFiles | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        admission_limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen
+        video_fourccs: Sequence[str] = (),
+        audio_fourccs: Sequence[str] = (),
+    ) -> None:
         self._admission = admission
         self._tls = tls
+        self._limits = limits
+        self._video_fourccs = tuple(video_fourccs)
+        self._audio_fourccs = tuple(audio_fourccs)
         self._ticker = Ticker()
+        self._gate = Gate(admission_limits)
         self._sessions: set[PublisherSession] = set()
         self._listeners: list[socket.socket] = []
-        self._waiting: Counter[str] = Counter()
-        self._undecided: dict[socket.socket, tuple[str, asyncio.TimerHandle]] = {}
-        self._live: set[PublisherSession] = set()
+        self._undecided: dict[socket.socket, tuple[Ticket, asyncio.TimerHandle]] = {}
         self._empty = asyncio.Event()
         self.address: tuple[str, int] = ("", 0)
+
+    def set_limits(self, limits: Limits, admission_limits: AdmissionLimits) -> None:
+        """For connections from now on; those that are here keep what they came with."""
+        self._limits = limits
+        self._gate.limits = admission_limits
+
+    @property
+    def rejected(self) -> Counter[str]:
+        return self._gate.rejected
 
     async def start(self, host: str, port: int) -> None:
         """`bind` and `serve`."""
@@ -87,8 +111,8 @@ class RtmpServer:
     async def close(self) -> None:
         """Ends every connection, telling the encoders, so that they come back by themselves."""
         self.stop_accepting()
-        for sock, (host, _) in list(self._undecided.items()):
-            self._give_up(sock, host)
+        for sock in list(self._undecided):
+            self._give_up(sock)
         for session in list(self._sessions):
             session.end("NetStream.Unpublish.Success", "The server is restarting.", DisconnectReason.SERVER_RESTARTED)
         while self._sessions:
@@ -116,15 +140,14 @@ class RtmpServer:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _welcome(self, sock: socket.socket, host: str) -> None:
-        if self._waiting.total() >= MAX_WAITING or self._waiting[host] >= MAX_WAITING_PER_ADDRESS:
-            log.warning("too many connections that do not publish", address=host)
+        ticket = self._gate.enter(host)
+        if ticket is None:
             sock.close()
             return
         prepare(sock)
-        self._waiting[host] += 1
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(HANDSHAKE_SECONDS, self._give_up, sock, host)
-        self._undecided[sock] = (host, timer)
+        timer = loop.call_later(HANDSHAKE_SECONDS, self._silent_too_long, sock)
+        self._undecided[sock] = (ticket, timer)
         loop.add_reader(sock, self._first_byte, sock, host)
 
     def _first_byte(self, sock: socket.socket, host: str) -> None:
@@ -134,44 +157,42 @@ class RtmpServer:
             return
         except OSError:
             first = b""
-        if not first or (first[0] == TLS_HANDSHAKE_RECORD and self._tls is None):
+        if not first:
             # A connect and close is a load balancer's health check: not worth a line.
-            self._give_up(sock, host)
+            self._give_up(sock)
             return
-        handshake_by = self._forget(sock)
-        secure = first[0] == TLS_HANDSHAKE_RECORD and self._tls is not None
-        wire = TlsWire(sock, self._tls.context()) if secure and self._tls else Wire(sock)
-        session = PublisherSession(wire, host, self._admission, self._ticker, self, handshake_by=handshake_by)
+        secure = first[0] == TLS_HANDSHAKE_RECORD
+        if secure and self._tls is None:
+            self.rejected["tls_without_certificate"] += 1
+            self._give_up(sock)
+            return
+        ticket, handshake_by = self._decided(sock)
+        max_unsent = self._limits.max_unsent
+        wire = TlsWire(sock, max_unsent, self._tls.context()) if secure and self._tls else Wire(sock, max_unsent)
+        rtmp = ServerConnection(self._limits, video_fourccs=self._video_fourccs, audio_fourccs=self._audio_fourccs)
+        session = PublisherSession(
+            wire, rtmp, ticket, host, self._admission, self._ticker, self, handshake_by=handshake_by
+        )
         self._sessions.add(session)
 
-    def _forget(self, sock: socket.socket) -> float:
-        """Decided; returns when its time is over, on the loop's clock."""
-        _, timer = self._undecided.pop(sock)
+    def _decided(self, sock: socket.socket) -> tuple[Ticket, float]:
+        """Its ticket, and when its time for the handshake is over, on the loop's clock."""
+        ticket, timer = self._undecided.pop(sock)
         timer.cancel()
         asyncio.get_running_loop().remove_reader(sock)
-        return timer.when()
+        return ticket, timer.when()
 
-    def _give_up(self, sock: socket.socket, host: str) -> None:
-        self._forget(sock)
+    def _silent_too_long(self, sock: socket.socket) -> None:
+        self.rejected["handshake_deadline"] += 1
+        self._give_up(sock)
+
+    def _give_up(self, sock: socket.socket) -> None:
+        ticket, _ = self._decided(sock)
         sock.close()
-        self._settled(host)
-
-    def session_live(self, session: PublisherSession) -> None:
-        """A session publishes: it no longer counts against those that only hold a connection."""
-        self._live.add(session)
-        self._settled(session.address)
+        ticket.close()
 
     def session_closed(self, session: PublisherSession) -> None:
         """A session is over."""
         self._sessions.discard(session)
-        if session in self._live:
-            self._live.discard(session)
-        else:
-            self._settled(session.address)
         if not self._sessions:
             self._empty.set()
-
-    def _settled(self, host: str) -> None:
-        self._waiting[host] -= 1
-        if not self._waiting[host]:
-            del self._waiting[host]

@@ -1,8 +1,9 @@
 """One RTMP connection: deadlines, and the way from wire bytes to a channel.
 
 Until media flows, the event loop wakes the session for each packet, so that handshakes are quick; a live publisher is
-read by the shared ticker instead. When the server ends a connection it says why, half-closes, and reads on for a
-moment: closing with unread bytes would reset the connection and the encoder would never see the reason.
+read by the shared ticker instead. Either way one turn takes a bounded number of bytes and messages, and then the others
+are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
+unread bytes would reset the connection and the encoder would never see the reason.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import asyncio
 import itertools
 import socket
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
 from onair_core.contract import DisconnectReason
-from onair_media.ingest.wire import Wire, WireClosedError
+from onair_media.ingest.gate import Ticket
+from onair_media.ingest.ticker import CATCH_UP_SECONDS, Ticker
+from onair_media.ingest.wire import READ_BUDGET, Wire, WireClosedError, WriteLimitError
 from onair_media.rtmp import (
     AudioMessage,
     Connected,
@@ -29,14 +32,13 @@ from onair_media.rtmp import (
     VideoMessage,
 )
 
-if TYPE_CHECKING:
-    from onair_media.ingest.ticker import Ticker
-
 log = structlog.get_logger(__name__)
 
 PUBLISH_SECONDS = 20.0
 MEDIA_IDLE_SECONDS = 15.0
 LINGER_SECONDS = 2.0
+# An unknown connection has little to say: it takes its turns in small pieces.
+WAITING_READ_BUDGET = 64 * 1024
 
 _connection_numbers = itertools.count(1)
 
@@ -49,6 +51,13 @@ class Refused(Exception):
         self.code = code
 
 
+class UnknownKey(Refused):
+    """No stream has this key: counted against the address it came from."""
+
+    def __init__(self) -> None:
+        super().__init__("NetStream.Publish.BadName", "No stream has this key.")
+
+
 class Target(Protocol):
     """What a publisher publishes to."""
 
@@ -59,15 +68,14 @@ class Target(Protocol):
 
 
 class Admission(Protocol):
-    """Finds the target of a stream key, or raises `Refused`."""
+    """Finds the target of a stream key, or raises `Refused`. The target hears `left` once for each `admit`."""
 
     def admit(self, session: PublisherSession, key: str) -> Target: ...
 
 
 class Owner(Protocol):
-    """Who keeps the sessions; `session_closed` comes exactly once, `session_live` at most once before it."""
+    """Who keeps the sessions: each is closed once, and never heard of again."""
 
-    def session_live(self, session: PublisherSession) -> None: ...
     def session_closed(self, session: PublisherSession) -> None: ...
 
 
@@ -82,11 +90,21 @@ class _Stage(Enum):
 class PublisherSession:
     """See the module. `number` is unique in the process and identifies the connection to the lifecycle.
 
+    `encoder` is what it calls itself (`FMLE/3.0 …`, `Lavf…`), known after connect.
     `handshake_by`: the loop's time at which the handshake must be over, however slowly it trickles in.
     """
 
     def __init__(
-        self, wire: Wire, address: str, admission: Admission, ticker: Ticker, owner: Owner, *, handshake_by: float
+        self,
+        wire: Wire,
+        rtmp: ServerConnection,
+        ticket: Ticket,
+        address: str,
+        admission: Admission,
+        ticker: Ticker,
+        owner: Owner,
+        *,
+        handshake_by: float,
     ) -> None:
         self.number = next(_connection_numbers)
         self.address = address
@@ -94,21 +112,33 @@ class PublisherSession:
         self.encoder = ""
         self.bytes_received = 0
         self._wire = wire
-        self._rtmp = ServerConnection()
+        self._rtmp = rtmp
+        self._ticket = ticket
         self._admission = admission
         self._ticker = ticker
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._target: Target | None = None
+        self._ended_by = DisconnectReason.INTERNAL_ERROR
         self._stage = _Stage.HANDSHAKE
         self._last_media = self._loop.time()
         self._deadline = self._loop.call_at(handshake_by, self._too_late, "handshake")
-        self._loop.add_reader(wire.socket, self.pump)
+        self._next_turn: asyncio.TimerHandle | None = None
+        self._writing = False
+        self._loop.add_reader(wire.socket, self._readable)
 
     @property
     def silent_for(self) -> float:
         """Seconds since the last audio or video."""
         return self._loop.time() - self._last_media
+
+    @property
+    def _over(self) -> bool:
+        return self._stage in (_Stage.ENDED, _Stage.CLOSED)
+
+    @property
+    def _closed(self) -> bool:
+        return self._stage is _Stage.CLOSED
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
@@ -118,22 +148,69 @@ class PublisherSession:
             # A defect costs the connection that met it, never the tick that all publishers share.
             log.exception("connection ended by a defect", address=self.address, connection=self.number)
             try:
-                self._leave(DisconnectReason.INTERNAL_ERROR)
+                self.end("NetStream.Publish.Failed", "An internal error ended this.", DisconnectReason.INTERNAL_ERROR)
             finally:
-                self._close()
+                if self._stage is not _Stage.ENDED:
+                    self._close()
             return False
 
+    def end(self, code: str, description: str, reason: DisconnectReason) -> None:
+        """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
+        if self._over:
+            return
+        self._ended_by = reason
+        if self._rtmp.publishing:
+            self._rtmp.end_publish(code, description)
+        self._leave(reason)
+        self._finish()
+
+    # Reading
+
     def _pump(self) -> bool:
+        live = self._stage is _Stage.LIVE
+        waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
-            for data in self._wire.read(thorough=self._stage is not _Stage.LIVE):
-                self.bytes_received += len(data)
-                if self._stage is not _Stage.ENDED:
+            if self._rtmp.throttled:
+                self._take(b"")
+            if not self._rtmp.throttled:
+                budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
+                for data in self._wire.read(thorough=not live, budget=budget):
+                    self.bytes_received += len(data)
                     self._take(data)
-            self._wire.write(self._rtmp.data_to_send())
-            self._wire.flush()
+                    if self._rtmp.throttled or self._closed:
+                        self._wire.enough()
+            if self._closed:
+                return False
+            self._send()
+        except WriteLimitError as error:
+            self._ticket.count(["max_unsent"])
+            self._lost(str(error))
+            return False
         except WireClosedError as error:
             self._lost(str(error))
             return False
+        self._look_at_the_clock()
+        return self._wire.more and not self._rtmp.throttled and not self._closed
+
+    def _take(self, data: memoryview | bytes) -> None:
+        if self._over:
+            return
+        try:
+            self._rtmp.receive(data)
+            for event in self._rtmp.events(self._loop.time()):
+                self._handle(event)
+                if self._over:
+                    return
+        except ProtocolError as error:
+            log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
+            self._ticket.count([error.limit])
+            self._leave(DisconnectReason.PROTOCOL_ERROR)
+            self._finish()
+            return
+        if not self._ticket.may_hold(self._rtmp.held):
+            self._reject("waiting_bytes")
+
+    def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
             self._stage = _Stage.COMMANDS
             self._expect("publish", PUBLISH_SECONDS)
@@ -143,27 +220,42 @@ class PublisherSession:
                 "No audio or video came for 15 seconds.",
                 DisconnectReason.PUBLISHER_SILENT,
             )
-        return self._wire.more and self._stage is not _Stage.CLOSED
 
-    def end(self, code: str, description: str, reason: DisconnectReason) -> None:
-        """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
-        if self._stage in (_Stage.ENDED, _Stage.CLOSED):
-            return
-        if self._stage is _Stage.LIVE:
-            self._rtmp.end_publish(code, description)
-        self._leave(reason)
-        self._finish()
+    def _readable(self) -> None:
+        """A turn of a connection that is not on the ticker."""
+        if self.pump() and self._stage is not _Stage.LIVE:
+            self._loop.remove_reader(self._wire.socket)
+            self._next_turn = self._loop.call_later(CATCH_UP_SECONDS, self._read_on)
 
-    def _take(self, data: memoryview | bytes) -> None:
+    def _read_on(self) -> None:
+        self._next_turn = None
+        self._loop.add_reader(self._wire.socket, self._readable)
+        self._readable()
+
+    # Writing
+
+    def _send(self) -> None:
+        self._wire.write(self._rtmp.data_to_send())
+        self._wire.flush()
+        self._watch_for_room()
+
+    def _writable(self) -> None:
         try:
-            for event in self._rtmp.receive(data):
-                self._handle(event)
-                if self._stage is _Stage.ENDED:
-                    return
-        except ProtocolError as error:
-            log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
-            self._leave(DisconnectReason.PROTOCOL_ERROR)
-            self._finish()
+            self._wire.flush()
+        except WireClosedError as error:
+            self._lost(str(error))
+            return
+        self._watch_for_room()
+
+    def _watch_for_room(self) -> None:
+        """What the peer does not take now is sent when it does, whether or not it says anything more."""
+        if self._wire.unsent and not self._writing:
+            self._loop.add_writer(self._wire.socket, self._writable)
+        elif self._writing and not self._wire.unsent:
+            self._loop.remove_writer(self._wire.socket)
+        self._writing = bool(self._wire.unsent)
+
+    # What it says
 
     def _handle(self, event: Event) -> None:
         target = self._target
@@ -188,11 +280,20 @@ class PublisherSession:
 
     def _publish(self, key: str) -> None:
         try:
-            self._target = self._admission.admit(self, key)
+            target = self._admission.admit(self, key)
         except Refused as refusal:
             log.info("publisher refused", address=self.address, code=refusal.code, reason=str(refusal))
-            self._rtmp.reject_publish(refusal.code, str(refusal))
-            self._finish()
+            if isinstance(refusal, UnknownKey):
+                self._ticket.key_failed()
+            else:
+                self._ticket.count(["refused"])
+            if not self._over:
+                self._rtmp.reject_publish(refusal.code, str(refusal))
+                self._finish()
+            return
+        self._target = target
+        if self._over:  # admitting it was what ended it
+            self._leave(self._ended_by)
             return
         self._rtmp.accept_publish()
         self._deadline.cancel()
@@ -200,27 +301,37 @@ class PublisherSession:
         self._last_media = self._loop.time()
         self._loop.remove_reader(self._wire.socket)
         self._ticker.add(self)
-        self._owner.session_live(self)
+        self._ticket.published()
+
+    # Ends
 
     def _leave(self, reason: DisconnectReason) -> None:
+        """Nothing that goes wrong behind the target keeps the connection from being closed."""
         target, self._target = self._target, None
-        if target is not None:
+        if target is None:
+            return
+        try:
             target.left(self, reason)
+        except Exception:
+            log.exception("a channel did not take a publisher's end", address=self.address, connection=self.number)
 
     def _finish(self) -> None:
         """Sends what is to be said, half-closes, and lingers until the peer has gone or the time is over."""
+        if self._over:
+            return
         self._ticker.discard(self)
+        self._stage = _Stage.ENDED
         try:
             self._wire.write(self._rtmp.data_to_send())
+            self._wire.half_close()
         except WireClosedError:
             self._close()
             return
-        self._wire.half_close()
-        self._stage = _Stage.ENDED
         self._deadline.cancel()
         self._deadline = self._loop.call_later(LINGER_SECONDS, self._close)
-        self._loop.remove_reader(self._wire.socket)
-        self._loop.add_reader(self._wire.socket, self.pump)
+        self._watch_for_room()
+        if self._next_turn is None:
+            self._loop.add_reader(self._wire.socket, self._readable)
 
     def _lost(self, how: str) -> None:
         log.debug("connection closed", address=self.address, connection=self.number, how=how)
@@ -232,7 +343,12 @@ class PublisherSession:
         self._deadline = self._loop.call_later(seconds, self._too_late, what)
 
     def _too_late(self, what: str) -> None:
-        log.info("deadline passed", address=self.address, connection=self.number, waiting_for=what)
+        self._reject(f"{what}_deadline")
+
+    def _reject(self, reason: str) -> None:
+        """Cut without a word."""
+        log.info("connection cut", address=self.address, connection=self.number, reason=reason)
+        self._ticket.count([reason])
         self._leave(DisconnectReason.PROTOCOL_ERROR)
         self._close()
 
@@ -241,9 +357,15 @@ class PublisherSession:
             return
         self._stage = _Stage.CLOSED
         self._deadline.cancel()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
         self._ticker.discard(self)
         self._loop.remove_reader(self._wire.socket)
+        if self._writing:
+            self._loop.remove_writer(self._wire.socket)
         self._wire.close()
+        self._ticket.close()
+        self._ticket.count(self._rtmp.ignored)
         self._owner.session_closed(self)
 
 

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 READ_SIZE = 256 * 1024
 # One connection may bring this much per turn; then the others are served first.
 READ_BUDGET = 1024 * 1024
-# What a peer that never reads may leave unsent: RTMP answers are small.
-WRITE_LIMIT = 256 * 1024
 
 TLS_HANDSHAKE_RECORD = 0x16
 
@@ -28,40 +26,52 @@ class WireClosedError(Exception):
     """The peer ended the connection, or it broke; `str()` says how."""
 
 
-class Wire:
-    """A plain TCP connection."""
+class WriteLimitError(WireClosedError):
+    """The peer does not read what it is sent."""
 
-    def __init__(self, sock: socket.socket) -> None:
+
+class Wire:
+    """A plain TCP connection; at most `max_unsent` bytes wait for the peer to take them."""
+
+    def __init__(self, sock: socket.socket, max_unsent: int) -> None:
         self.socket = sock
         self.more = False  # the budget ended the last read before the socket was empty
+        self._max_unsent = max_unsent
         self._unsent = bytearray()
+        self._closing = False
+        self._budget = 0
 
-    def read(self, *, thorough: bool = False) -> Iterator[memoryview | bytes]:
-        """Yields what has arrived; each piece is valid until the next is asked for.
+    def read(self, *, thorough: bool = False, budget: int = READ_BUDGET) -> Iterator[memoryview | bytes]:
+        """Yields what has arrived, `budget` bytes at most; each piece is valid until the next is asked for.
 
         `thorough` asks until nothing is left, so that an end or a reset behind the last bytes is seen in this very
         call. Who is woken by the event loop needs that: uvloop stops polling a socket after an error.
 
         Raises `WireClosedError` at the end of the stream, after everything that came before it was yielded.
         """
-        budget = READ_BUDGET
         self.more = False
-        while budget > 0:
+        self._budget = budget
+        while self._budget > 0:
+            wanted = min(READ_SIZE, self._budget)
             try:
-                count = self.socket.recv_into(_scratch)
+                count = self.socket.recv_into(_scratch, wanted)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 raise WireClosedError(error.strerror or type(error).__name__) from None
             if count == 0:
                 raise WireClosedError("end of stream")
-            budget -= count
+            self._budget -= count
             yield from self._received(_scratch[:count])
-            if count < READ_SIZE and not thorough:
+            if count < wanted and not thorough:
                 # A short read emptied the socket (or a moment ago did): asking again would cost a second system
                 # call for nothing, the next turn finds what has come since.
                 return
         self.more = True
+
+    def enough(self) -> None:
+        """The `read` that is going on ends with what it has taken from the socket already."""
+        self._budget = 0
 
     def write(self, data: bytes) -> None:
         """Sends, and keeps what the peer does not take yet. Raises `WireClosedError` when it keeps too much."""
@@ -69,7 +79,7 @@ class Wire:
             self._send(self._outgoing(data))
 
     def flush(self) -> None:
-        """Tries again to send what was kept."""
+        """Tries again to send what was kept. Raises `WireClosedError`."""
         if self._unsent:
             self._send(b"")
 
@@ -79,9 +89,12 @@ class Wire:
         return len(self._unsent)
 
     def half_close(self) -> None:
-        """No more writing: the peer reads what was sent, then the end."""
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
+        """No more writing: the peer reads what was sent, then the end. Call `flush` while there is `unsent`.
+
+        Raises `WireClosedError`.
+        """
+        self._closing = True
+        self._end_when_sent()
 
     def close(self) -> None:
         self.socket.close()
@@ -105,15 +118,21 @@ class Wire:
             raise WireClosedError(error.strerror or type(error).__name__) from None
         if sent < len(data):
             self._unsent += data[sent:]
-            if len(self._unsent) > WRITE_LIMIT:
-                raise WireClosedError("peer does not read")
+            if len(self._unsent) > self._max_unsent:
+                raise WriteLimitError("peer does not read")
+        self._end_when_sent()
+
+    def _end_when_sent(self) -> None:
+        if self._closing and not self._unsent:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
 
 
 class TlsWire(Wire):
     """A TLS connection, ended here: records are read from the socket in large pieces, like plain bytes."""
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: socket.socket, max_unsent: int, context: ssl.SSLContext) -> None:
+        super().__init__(sock, max_unsent)
         self._incoming = ssl.MemoryBIO()
         self._outgoing_bio = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing_bio, server_side=True)
@@ -136,13 +155,15 @@ class TlsWire(Wire):
         raise WireClosedError("end of stream")  # close_notify
 
     def _outgoing(self, data: bytes) -> bytes:
-        self._tls.write(data)
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise WireClosedError(f"TLS: {error.reason or 'cannot be written'}") from None
         return self._outgoing_bio.read()
 
     def half_close(self) -> None:
         with contextlib.suppress(ssl.SSLError):
             if self._established:
                 self._tls.unwrap()
-        with contextlib.suppress(WireClosedError):
-            self._send(self._outgoing_bio.read())
+        self._send(self._outgoing_bio.read())
         super().half_close()

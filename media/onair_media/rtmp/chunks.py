@@ -20,6 +20,7 @@ Rules that live here, and nowhere else:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from onair_media.rtmp.limits import Limits
 DEFAULT_CHUNK_SIZE = 128
 WHOLE_MESSAGE_LIMIT = 1024 * 1024
 EXTENDED = 0xFFFFFF
+MAX_LENGTH = 0xFFFFFF
 
 SET_CHUNK_SIZE = 1
 ABORT = 2
@@ -57,33 +59,54 @@ class _ChunkStream:
 
 
 class ChunkReader:
-    """Takes wire bytes with `feed`; raises `ProtocolError`, after which it must not be used again."""
+    """Takes wire bytes with `feed`; raises `ProtocolError`, after which it must not be used again.
+
+    `limits` may be exchanged between two messages.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._buffer = bytearray()
+        self._taken = 0  # bytes at the front of the buffer that were parsed
         self._streams: dict[int, _ChunkStream] = {}
         self._chunk_size = DEFAULT_CHUNK_SIZE
         self._needed = 1  # buffered bytes before parsing can go on
         self._unfinished = 0  # bytes in bodies of unfinished messages
+        self._finished: Message | None = None
 
-    def feed(self, data: bytes | memoryview) -> list[Message]:
-        """The messages that are complete now, in the order in which they became so."""
+    @property
+    def held(self) -> int:
+        """Bytes that wait for more, or to be parsed."""
+        return len(self._buffer) - self._taken + self._unfinished
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes bytes; `messages` parses them."""
+        self._drop_taken()
+        self._buffer += data
+
+    def messages(self) -> Iterator[Message]:
+        """The messages that are complete, in the order in which they became so.
+
+        Each is parsed when it is asked for; one may stop in between and go on another time.
+        """
         buffer = self._buffer
-        buffer += data
-        messages: list[Message] = []
-        position = 0
-        while len(buffer) - position >= self._needed:
+        while len(buffer) - self._taken >= self._needed:
             self._needed = 1
-            end = self._chunk(position, messages)
-            if end == position:
+            end = self._chunk(self._taken)
+            if end == self._taken:
                 break
-            position = end
-        if position:
-            del buffer[:position]
-        return messages
+            self._taken = end
+            message, self._finished = self._finished, None
+            if message is not None:
+                yield message
+        self._drop_taken()
 
-    def _chunk(self, start: int, messages: list[Message]) -> int:
+    def _drop_taken(self) -> None:
+        if self._taken:
+            del self._buffer[: self._taken]
+            self._taken = 0
+
+    def _chunk(self, start: int) -> int:
         """Takes one chunk, or one whole message; returns its end, or `start` with `_needed` set when more must come."""
         buffer = self._buffer
         first = buffer[start]
@@ -103,7 +126,7 @@ class ChunkReader:
             known = self._streams.get(csid)
             if known is None:
                 raise ProtocolError("chunk stream begins with a type 3 header")
-            return self._continue(start, position, csid, known, messages)
+            return self._continue(start, position, csid, known)
 
         header = (11, 7, 3)[kind]
         if available < position + header:
@@ -120,8 +143,8 @@ class ChunkReader:
             raise ProtocolError("a message begins before the last one of its chunk stream was complete")
         if kind < 2:
             length = int.from_bytes(buffer[position + 3 : position + 6], "big")
-            if length > self._limits.max_message:
-                raise ProtocolError(f"message of {length} bytes")
+            if length > self.limits.max_message:
+                raise ProtocolError(f"message of {length} bytes", "max_message")
             kind_of_message = buffer[position + 6]
             stream = state.stream
             if kind == 0:
@@ -140,12 +163,12 @@ class ChunkReader:
         state.length, state.type, state.stream = length, kind_of_message, stream
         state.timestamp, state.delta, state.extended = timestamp, field, extended
         if payload is None:
-            return self._take(position, state, messages)
+            return self._take(position, state)
         end = position + length + max(length - 1, 0) // self._chunk_size  # before the message may change that size
-        self._complete(state, payload, messages)
+        self._complete(state, payload)
         return end
 
-    def _continue(self, start: int, position: int, csid: int, state: _ChunkStream, messages: list[Message]) -> int:
+    def _continue(self, start: int, position: int, csid: int, state: _ChunkStream) -> int:
         """A type-3 chunk: the next piece of a message, or a message with the same header as the last."""
         buffer = self._buffer
         if state.extended:
@@ -167,9 +190,9 @@ class ChunkReader:
         if beginning:
             state.timestamp = (state.timestamp + state.delta) & 0xFFFFFFFF
         if payload is None:
-            return self._take(position, state, messages)
+            return self._take(position, state)
         end = position + state.length + max(state.length - 1, 0) // self._chunk_size
-        self._complete(state, payload, messages)
+        self._complete(state, payload)
         return end
 
     def _whole(self, start: int, position: int, length: int, csid: int) -> bytes | None:
@@ -196,36 +219,36 @@ class ChunkReader:
         del message[chunk :: chunk + 1]
         return bytes(message)
 
-    def _take(self, position: int, state: _ChunkStream, messages: list[Message]) -> int:
+    def _take(self, position: int, state: _ChunkStream) -> int:
         """Adds one chunk, all of which is in the buffer, to the message of its chunk stream."""
         if state.body is None:
             state.body = bytearray()
         end = position + min(state.length - len(state.body), self._chunk_size)
         state.body += memoryview(self._buffer)[position:end]
         self._unfinished += end - position
-        if self._unfinished > self._limits.max_buffered:
-            raise ProtocolError("too many bytes in unfinished messages")
+        if self._unfinished > self.limits.max_buffered:
+            raise ProtocolError("too many bytes in unfinished messages", "max_buffered")
         if len(state.body) == state.length:
             payload, state.body = bytes(state.body), None
             self._unfinished -= len(payload)
-            self._complete(state, payload, messages)
+            self._complete(state, payload)
         return end
 
-    def _complete(self, state: _ChunkStream, payload: bytes, messages: list[Message]) -> None:
+    def _complete(self, state: _ChunkStream, payload: bytes) -> None:
         if state.type == SET_CHUNK_SIZE:
             self._set_chunk_size(payload)
         elif state.type == ABORT:
             self._abort(payload)
-        messages.append(Message(state.type, state.timestamp, state.stream, payload))
+        self._finished = Message(state.type, state.timestamp, state.stream, payload)
 
     def _set_chunk_size(self, payload: bytes) -> None:
         if len(payload) < 4:
             raise ProtocolError("set chunk size without a size")
         size = int.from_bytes(payload[:4], "big")
-        if size & 0x80000000 or size < self._limits.min_chunk_size:
-            raise ProtocolError(f"chunk size {size}")
-        # Messages are at most 16 MiB, so larger chunks mean the same as this.
-        self._chunk_size = min(size, self._limits.max_message)
+        if size & 0x80000000 or size < self.limits.min_chunk_size:
+            raise ProtocolError(f"chunk size {size}", "min_chunk_size")
+        # A message's length has 24 bits, so larger chunks mean the same as this.
+        self._chunk_size = min(size, MAX_LENGTH)
 
     def _abort(self, payload: bytes) -> None:
         state = self._streams.get(int.from_bytes(payload[:4], "big")) if len(payload) >= 4 else None
@@ -239,13 +262,13 @@ class ChunkReader:
         if state is None:
             if kind == 2:
                 raise ProtocolError("chunk stream begins with a type 2 header")
-            if len(self._streams) >= self._limits.max_chunk_streams:
-                raise ProtocolError("too many chunk streams")
+            if len(self._streams) >= self.limits.max_chunk_streams:
+                raise ProtocolError("too many chunk streams", "max_chunk_streams")
             state = self._streams[csid] = _ChunkStream()
         return state
 
     def _wait(self, start: int, needed: int) -> int:
-        if needed > self._limits.max_buffered:
-            raise ProtocolError("chunk larger than the buffer")
+        if needed + self._unfinished > self.limits.max_buffered:
+            raise ProtocolError("chunk larger than the buffer", "max_buffered")
         self._needed = needed
         return start

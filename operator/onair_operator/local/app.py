@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -22,14 +22,16 @@ from prometheus_client import REGISTRY, generate_latest
 
 from onair_core.local_state import LocalState
 from onair_core.manifests import Problem
+from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.tls import TlsFiles, self_signed
+from onair_media.ingest.tls import CertificateError, TlsFiles, self_signed
 from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, limits_of_process, request_logger
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, reachable
 from onair_operator.local.control import Control
+from onair_operator.local.limits import port_limits
 from onair_operator.local.patience import insist
 from onair_operator.local.requests import waiting
 from onair_operator.local.secrets import root_secret
@@ -96,10 +98,13 @@ async def _running(
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
     )
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
-    tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
-    rtmp = RtmpServer(host, tls)
+    try:
+        tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
+    except CertificateError as error:
+        raise StartError(f"RTMPS: {error}") from error
+    rtmp = RtmpServer(host, tls, video_fourccs=_names(VIDEO_FOURCCS), audio_fourccs=_names(AUDIO_FOURCCS))
     metrics = PlaybackMetrics()
-    collector = IngestCollector(host)
+    collector = IngestCollector(host, rtmp.rejected)
     runner = web.AppRunner(
         _application(host, metrics),
         access_log=None,
@@ -131,10 +136,11 @@ async def _running(
             logs=logs,
             deliverer=deliverer,
             report=report,
+            limit=lambda spec: rtmp.set_limits(*port_limits(spec)),
         )
         stack.push_async_callback(deliverer.stop)
         stack.push_async_callback(_take_in_last, control)
-        await host.start()
+        await host.start(control.stores())
         stack.push_async_callback(host.stop)
         REGISTRY.register(collector)
         stack.callback(REGISTRY.unregister, collector)
@@ -263,3 +269,7 @@ def _as_start_error(what: str) -> Iterator[None]:
 
 def _address(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
+
+
+def _names(fourccs: Iterable[bytes]) -> list[str]:
+    return [fourcc.decode() for fourcc in fourccs]

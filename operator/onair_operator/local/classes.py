@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from onair_core.manifests import DEFAULT_CLASS
+from onair_core.manifests import DEFAULT_CLASS, LimitsSpec, LiveStreamClassSpec, spec_of
 from onair_operator.decide.conditions import Verdict, with_condition, without_condition
 
 Object = dict[str, Any]
@@ -18,6 +18,13 @@ def default_class(classes: Iterable[Object]) -> str:
     marked = sorted((value for value in classes if _is_marked(value)), key=_name)
     marked.sort(key=lambda value: value["metadata"].get("creationTimestamp", ""), reverse=True)
     return _name(marked[0]) if marked else BUILT_IN_CLASS
+
+
+def default_limits(classes: Iterable[Object]) -> LimitsSpec:
+    """The limits of the default class; the built-in ones where it says nothing."""
+    known = {_name(value): value for value in classes}
+    value = known.get(default_class(known.values()))
+    return spec_of(value, LiveStreamClassSpec).limits if value is not None else LimitsSpec()
 
 
 def class_status(

@@ -17,7 +17,7 @@ import structlog
 
 from onair_core.contract import EventType, JournalEvent, StreamRef
 from onair_core.local_state import LocalState
-from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
+from onair_core.manifests import COMPLETE, LimitsSpec, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
@@ -27,7 +27,7 @@ from onair_operator.eventlog import FileEventLogs, Subject, append_journal, appe
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.assets import Assets
 from onair_operator.local.bookkeeping import JOURNAL, OBSERVED, SOURCE, Object, note, noted
-from onair_operator.local.classes import class_status
+from onair_operator.local.classes import class_status, default_limits
 from onair_operator.local.departures import Departures
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
 from onair_operator.local.faults import Faults
@@ -68,6 +68,7 @@ class Control:
         logs: FileEventLogs,
         deliverer: Deliverer,
         report: Callable[[list[Problem]], None],
+        limit: Callable[[LimitsSpec], None] = lambda _: None,
     ) -> None:
         self.objects = Objects(state)
         self._state = state
@@ -78,6 +79,7 @@ class Control:
         self._logs = logs
         self._deliverer = deliverer
         self._report = report
+        self._limit = limit
         self._default_store = f"file://{(state.folder / 'recordings').resolve()}"
         self._assets = Assets(self.objects, host, root=root, addresses=addresses, default_store=self._default_store)
         self._plans: dict[str, Plan] = {}
@@ -120,6 +122,7 @@ class Control:
             result = await asyncio.to_thread(self._read)
             self._tell_problems(result.problems)
             await self._apply(result)
+            self._limit(default_limits(self.objects.all("LiveStreamClass")))
             now = self._host.clock.now()
             # First, so that what the gone ones held is free for others.
             for value in self._departures.look(self._declared(), result, now):
@@ -139,6 +142,11 @@ class Control:
         return (again is not None and now >= again) or (
             bool(self._faults) and now >= self._reconciled_at + RETRY_SECONDS
         )
+
+    def stores(self) -> set[str]:
+        """URLs of the stores that are known from earlier: of the classes, and the default one."""
+        named = (value["spec"].get("store", {}).get("url") for value in self.objects.all("LiveStreamClass"))
+        return {self._default_store, *(url for url in named if url)}
 
     async def start_endpoints(self) -> None:
         """Delivery begins, once everything is known."""

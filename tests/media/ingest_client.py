@@ -1,0 +1,80 @@
+"""A server whose channel only remembers, and an encoder made of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import rtmp_wire as wire
+
+from onair_core.contract import DisconnectReason
+from onair_media.ingest.server import RtmpServer
+from onair_media.ingest.session import PublisherSession, UnknownKey
+
+KEY = "key-of-the-test-stream"
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.reasons: list[DisconnectReason] = []
+        self.arrived = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    def admit(self, session: PublisherSession, key: str) -> Sink:
+        if key != KEY:
+            raise UnknownKey
+        return self
+
+    def video(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
+        self.arrived.set()
+
+    def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None:
+        self.arrived.set()
+
+    def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
+        pass
+
+    def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
+        self.reasons.append(reason)
+        self.gone.set()
+
+
+class Client:
+    """An encoder made of bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, server: RtmpServer, tls: ssl.SSLContext | None = None) -> Client:
+        return cls(*await asyncio.open_connection("127.0.0.1", server.address[1], ssl=tls))
+
+    async def shake_hands(self) -> None:
+        self.writer.write(b"\3" + bytes(1536))
+        await self.reader.readexactly(1 + 2 * 1536)
+        self.writer.write(bytes(1536))
+
+    def command(self, *values: object, stream: int = 0) -> None:
+        self.writer.write(wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=stream))
+
+    async def publish(self, key: str = KEY) -> None:
+        await self.shake_hands()
+        self.command("connect", 1.0, {"app": "app"})
+        self.command("createStream", 2.0, None)
+        self.command("publish", 3.0, None, key, "live", stream=1)
+
+    async def is_live(self) -> None:
+        """The publish was accepted."""
+        await asyncio.wait_for(self.reader.readuntil(b"NetStream.Publish.Start"), 10)
+
+    def audio(self) -> None:
+        self.writer.write(wire.message(b"\xaf\0", kind=wire.AUDIO))
+
+    async def is_closed(self) -> bytes:
+        """What the server still said before it closed the connection."""
+        async with asyncio.timeout(10):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""

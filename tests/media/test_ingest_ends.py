@@ -1,0 +1,195 @@
+"""However a connection ends, its channel hears it once, the encoder hears why, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import rtmp_wire as wire
+import uvloop
+from ingest_client import KEY, Client, Sink
+
+from onair_core.contract import DisconnectReason
+from onair_media.ingest import session as session_module
+from onair_media.ingest.gate import AdmissionLimits, Gate
+from onair_media.ingest.server import RtmpServer
+from onair_media.ingest.session import PublisherSession
+from onair_media.ingest.ticker import Ticker
+from onair_media.ingest.wire import Wire
+from onair_media.rtmp import ServerConnection
+
+
+@pytest.fixture
+async def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+async def server(sink: Sink) -> AsyncIterator[RtmpServer]:
+    server = RtmpServer(sink)
+    await server.start("127.0.0.1", 0)
+    yield server
+    await server.close()
+
+
+def defect(*_: object) -> None:
+    raise RecursionError
+
+
+async def test_a_defect_costs_one_connection_and_the_others_go_on(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await Client.connect(server), await Client.connect(server)
+    for client in (first, second):
+        await client.publish()
+        client.audio()
+        await asyncio.wait_for(sink.arrived.wait(), 10)
+        sink.arrived.clear()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sink, "audio", defect)
+        first.audio()
+        await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.INTERNAL_ERROR]
+    assert b"An internal error" in await first.is_closed()
+    second.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+
+
+async def test_a_channel_that_cannot_even_be_left_costs_one_connection(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [await Client.connect(server) for _ in range(3)]
+    for client in clients:
+        await client.publish()
+        await client.is_live()
+    broken, goodbye, healthy = clients
+    monkeypatch.setattr(sink, "audio", defect)
+    monkeypatch.setattr(sink, "left", defect)
+    broken.audio()
+    assert b"An internal error" in await broken.is_closed()
+    goodbye.command("FCUnpublish", 6.0, None, KEY)
+    assert b"NetStream.Unpublish.Success" in await goodbye.is_closed()
+    monkeypatch.undo()
+    healthy.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+
+
+async def test_when_admitting_fails_the_encoder_is_told_and_the_server_goes_on(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sink, "admit", defect)
+        client = await Client.connect(server)
+        await client.publish()
+        said = await client.is_closed()
+    assert b"NetStream.Publish.Failed" in said and b"NetStream.Publish.Start" not in said
+    again = await Client.connect(server)
+    await again.publish()
+    await again.is_live()
+
+
+async def test_a_channel_may_end_the_publisher_that_it_is_admitting(
+    server: RtmpServer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def admit(session: PublisherSession, key: str) -> Sink:
+        session.end("NetStream.Publish.Denied", "The stream was disabled.", DisconnectReason.DISABLED)
+        return sink
+
+    monkeypatch.setattr(sink, "admit", admit)
+    client = await Client.connect(server)
+    await client.publish()
+    client.audio()
+    said = await client.is_closed()
+    assert b"NetStream.Publish.Denied" in said and b"NetStream.Publish.Start" not in said
+    assert sink.reasons == [DisconnectReason.DISABLED]
+    assert not sink.arrived.is_set()
+
+
+async def test_a_goodbye_followed_by_garbage_is_a_goodbye(server: RtmpServer, sink: Sink) -> None:
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    goodbye = wire.message(wire.amf("FCUnpublish", 6.0, None, KEY), csid=3, kind=wire.COMMAND)
+    client.writer.write(goodbye + b"\xff" * 100)
+    await client.is_closed()
+    assert sink.reasons == [DisconnectReason.CLEAN_STOP]
+
+
+GOODBYE = wire.message(wire.amf("FCUnpublish", 3, None, "not the key"), csid=3, kind=wire.COMMAND)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("behind", [GOODBYE, b"\xff" * 50], ids=["goodbye", "garbage"])
+def test_refused_and_reset_with_more_behind_in_one_read(
+    run: Callable[..., None], behind: bytes, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers cannot be sent any more; it is closed once, and its place given back once."""
+    monkeypatch.setattr(session_module, "LINGER_SECONDS", 3600)
+    commands = (
+        ("connect", 1, {"app": "app"}),
+        ("publish", 2, None, "not the key", "live"),
+    )
+    said = [wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands]
+
+    async def story() -> None:
+        server = RtmpServer(sink)
+        await server.start("127.0.0.1", 0)
+        defects: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+        for n in range(1, 11):
+            with socket.create_connection(server.address) as encoder:
+                encoder.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                encoder.sendall(wire.HANDSHAKE + b"".join(said) + behind)
+            async with asyncio.timeout(10):
+                while server.rejected["unknown_key"] < n:
+                    await asyncio.sleep(0.01)
+        await asyncio.wait_for(server.close(), 10)
+        assert defects == [] and server.rejected == {"unknown_key": 10}
+
+    run(story())
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    def session_closed(self, session: PublisherSession) -> None:
+        self.closed.set()
+
+
+@pytest.mark.parametrize("key", [KEY, "not the key"])
+async def test_who_reads_late_still_hears_all_of_it(sink: Sink, key: str) -> None:
+    """What did not fit into the socket is sent when there is room, and only then comes the end."""
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setblocking(False)
+    owner, ticket = Owner(), Gate(AdmissionLimits()).enter("192.0.2.1")
+    assert ticket is not None
+    wire_of_ours = Wire(ours, 256 * 1024)
+    PublisherSession(
+        wire_of_ours,
+        ServerConnection(),
+        ticket,
+        "",
+        sink,
+        Ticker(),
+        owner,
+        handshake_by=asyncio.get_running_loop().time() + 10,
+    )
+    commands = [("connect", 1, {"app": "app"}), *[("FCPublish", 2 + n, None, key) for n in range(80)]]
+    commands += [("publish", 100, None, key, "live"), ("FCUnpublish", 101, None, key)]
+    told = [wire.message(wire.amf(*values), csid=3, kind=wire.COMMAND, stream=1) for values in commands]
+    theirs.sendall(wire.HANDSHAKE + b"".join(told))
+    async with asyncio.timeout(10):
+        while not wire_of_ours.unsent:
+            await asyncio.sleep(0.01)
+    client = Client(*await asyncio.open_connection(sock=theirs))
+    said = await client.is_closed()
+    assert said.count(b"onFCPublish") == 80
+    assert (b"NetStream.Unpublish.Success" if key == KEY else b"No stream has this key.") in said
+    client.writer.close()
+    await asyncio.wait_for(owner.closed.wait(), 10)
