@@ -217,7 +217,8 @@ class Encoder:
     async def _listen(self) -> None:
         try:
             while data := await self._reader.read(65536):
-                for heard in self._chunks.feed(data):
+                self._chunks.feed(data)
+                for heard in self._chunks.messages():
                     if heard.type == wire.COMMAND:
                         self.answers.append(amf0.decode(heard.payload))
         except OSError:

@@ -34,6 +34,9 @@ class Sink:
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
         pass
 
+    def quiet_seconds(self, session: PublisherSession) -> float:
+        return 0.0
+
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self.reasons.append(reason)
         self.gone.set()

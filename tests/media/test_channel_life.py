@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from channel_stage import GOING_LIVE, KEY, THE_END, E, Stage, Stages, config, events, last, told, types, until
 
-from onair_core.contract import AssetSettings, Phase, StoreSettings, Takeover
+from onair_core.contract import AssetSettings, IngestProblem, Phase, StoreSettings, Takeover
 from onair_media.cmaf import CodecChanged
 from onair_media.ingest import channel as channel_module
 from onair_media.ingest.channel import Channel
@@ -203,7 +203,7 @@ async def test_each_ended_playlist_has_its_own_time(stage: Stage) -> None:
 async def test_media_that_cannot_be_taken_is_explained_to_everyone(stage: Stage) -> None:
     channel = await stage.channel(config())
     encoder = await stage.live(channel)
-    channel.media_refused("IngestBitrateExceeded", "The stream has 90 Mbit/s; the class allows 20.")
+    channel.media_refused(IngestProblem.BITRATE_EXCEEDED, "The stream has 90 Mbit/s; the class allows 20.")
     await encoder.closed()
     assert encoder.said("NetStream.Publish.Failed") == ["The stream has 90 Mbit/s; the class allows 20."]
     assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "IngestBitrateExceeded"

@@ -15,6 +15,7 @@ class Member:
     has_more: int = 0  # turns that leave something behind
     defect: bool = False
     turns: int = 0
+    rests: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pump(self) -> bool:
@@ -24,6 +25,9 @@ class Member:
             raise RecursionError
         self.has_more -= 1
         return self.has_more >= 0
+
+    def rest_ticks(self, tick_seconds: float) -> int:
+        return self.rests
 
     async def turn(self, number: int) -> None:
         async with asyncio.timeout(10):
@@ -78,3 +82,31 @@ async def test_an_empty_ticker_sleeps_and_wakes_up_again() -> None:
     second = Member()
     ticker.add(second)
     await second.turn(2)
+
+
+async def test_who_rests_is_left_out_and_nobody_is_woken_up_for_it() -> None:
+    ticker = Ticker(TICK)
+    resting, busy = Member(rests=3), Member()
+    ticker.add(resting)
+    ticker.add(busy)
+    await busy.turn(9)
+    assert resting.turns == 3
+    ticker.discard(busy)
+    await resting.turn(5)
+    assert ticker._ahead == 4
+
+
+async def test_who_comes_while_others_rest_is_read_at_the_next_tick_and_delays_nobody() -> None:
+    ticker = Ticker(0.2)
+    resting = Member(rests=3)
+    ticker.add(resting)
+    await resting.turn(1)
+    assert ticker._ahead == 4
+    planned = ticker._last + 4 * ticker._seconds
+    for _ in range(50):  # a rush
+        ticker.add(Member())
+    assert ticker._ahead == 1
+    newcomer = Member()
+    ticker.add(newcomer)
+    await newcomer.turn(1)
+    assert ticker._last + (1 + ticker._members[resting]) * ticker._seconds <= planned + ticker._seconds

@@ -47,13 +47,20 @@ class Channel:
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None:
         pass
 
+    def quiet_seconds(self, session: PublisherSession) -> float:
+        return 0.0
+
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self.reasons.append(reason)
 
     @property
     def frames(self) -> list[tuple[int, VideoFrame]]:
-        units = [(timestamp, parse_video(payload)) for timestamp, payload in self.video_tags]
-        return [(timestamp, unit) for timestamp, unit in units if isinstance(unit, VideoFrame)]
+        return [
+            (timestamp, unit)
+            for timestamp, payload in self.video_tags
+            for unit in parse_video(payload)
+            if isinstance(unit, VideoFrame)
+        ]
 
 
 @pytest.fixture

@@ -206,6 +206,13 @@ class Channel:
         if pipeline is not None and session.number == self._state.publisher:
             pipeline.metadata(values)
 
+    def quiet_seconds(self, session: PublisherSession) -> float:
+        """For how long nothing that comes from this publisher can make a difference to anybody."""
+        pipeline = self._production.pipeline
+        if pipeline is None or session.number != self._state.publisher:
+            return 0.0
+        return pipeline.quiet_seconds
+
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self._sessions.pop(session.number, None)
         if session.number == self._state.publisher:

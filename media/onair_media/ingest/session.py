@@ -37,6 +37,10 @@ log = structlog.get_logger(__name__)
 PUBLISH_SECONDS = 20.0
 MEDIA_IDLE_SECONDS = 15.0
 LINGER_SECONDS = 2.0
+# Longest that a live socket is left alone: what a goodbye or a ping may wait.
+MAX_REST_TICKS = 3
+# A receive buffer begins with 128 KiB, and grows with what is read at once.
+COMFORTABLE_BYTES = 160 * 1024
 # An unknown connection has little to say: it takes its turns in small pieces.
 WAITING_READ_BUDGET = 64 * 1024
 
@@ -65,6 +69,8 @@ class Target(Protocol):
     def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None: ...
     def metadata(self, session: PublisherSession, values: dict[str, object]) -> None: ...
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None: ...
+    def quiet_seconds(self, session: PublisherSession) -> float:
+        """For how long nothing that this publisher sends, in real time, can make a difference to anybody."""
 
 
 class Admission(Protocol):
@@ -125,6 +131,8 @@ class PublisherSession:
         self._deadline = self._loop.call_at(handshake_by, self._too_late, "handshake")
         self._next_turn: asyncio.TimerHandle | None = None
         self._writing = False
+        self._bytes_before = 0
+        self._rested = 0
         self._loop.add_reader(wire.socket, self._readable)
 
     @property
@@ -153,6 +161,20 @@ class PublisherSession:
                 if self._stage is not _Stage.ENDED:
                     self._close()
             return False
+
+    def rest_ticks(self, tick_seconds: float) -> int:
+        """How many ticks the socket may be left alone, so that it does not fill up and nothing comes later for it."""
+        target, taken = self._target, self.bytes_received - self._bytes_before
+        self._bytes_before = self.bytes_received
+        if target is None or not taken:
+            return 0
+        a_tick = taken / (1 + self._rested)
+        self._rested = min(
+            MAX_REST_TICKS,
+            int(target.quiet_seconds(self) / tick_seconds),
+            max(0, int(COMFORTABLE_BYTES / a_tick) - 1),
+        )
+        return self._rested
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
