@@ -357,7 +357,7 @@ class Deliverer:
                 metrics.EXPIRED.labels(*labels).inc()
                 about.warning("webhook given up")
             else:
-                about.info("webhook not delivered, will be tried again")
+                about.debug("webhook not delivered, will be tried again")
         self._on_status(endpoint.uid)
 
     def _note_pending(self, known: _Known, uid: str, work: Work | Nothing) -> None:
