@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,29 @@ def problems(tmp_path: Path, text: str, old: dict[str, Any] | None = None) -> li
 
 def test_the_examples_are_valid() -> None:
     result = validate(load([ROOT / "examples"]))
-    assert result.problems == [] and len(result.manifests) >= 5
+    assert result.problems == [] and len(result.manifests) >= 4
+    assert not any(kind == "WebhookEndpoint" for kind, _, _ in result.manifests)  # its events would pile up
+
+
+def _uncommented() -> str:
+    """As the file itself says: `sed -i 's/^#//'`."""
+    return re.sub("^#", "", (ROOT / "examples" / "webhook.yaml").read_text(), flags=re.MULTILINE)
+
+
+def _first_yaml_of(page: str) -> str:
+    return (ROOT / "docs" / page).read_text().split("```yaml\n")[1].split("```")[0]
+
+
+@pytest.mark.parametrize("text", [_uncommented(), _first_yaml_of("webhooks.md")], ids=["example", "docs"])
+def test_a_webhook_can_be_tried_with_one_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "webhook.yaml").write_text(text)
+    result = validate(load([tmp_path]))
+    assert result.problems == []
+    (endpoint,) = (m.value for m in result.manifests.values() if m.identity[0] == "WebhookEndpoint")
+    reference = endpoint["spec"]["secretRef"]
+    secret = result.manifests["Secret", "default", reference["name"]].value
+    assert reference["key"] in secret["data"]
+    assert endpoint["metadata"]["namespace"] == "default"
 
 
 @pytest.mark.parametrize(
