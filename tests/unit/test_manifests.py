@@ -161,6 +161,35 @@ def test_validate_exits_with_1_and_says_where(tmp_path: Path) -> None:
     assert CliRunner().invoke(validate_command, [str(ROOT / "examples")]).exit_code == 0
 
 
+def test_validate_finds_two_streams_that_claim_one_playback_id(tmp_path: Path) -> None:
+    claim = "spec: {playback: [{id: keynote-2026}]}\n"
+    (tmp_path / "a.yaml").write_text(STREAM + claim)
+    (tmp_path / "b.yaml").write_text(STREAM.replace("s}", "t}") + claim)
+    result = CliRunner().invoke(validate_command, [str(tmp_path), "-o", "yaml"])
+    (told,) = yaml.safe_load(result.stdout)
+    assert result.exit_code == 1
+    assert (told["file"], told["line"], told["path"]) == (str(tmp_path / "b.yaml"), 4, "spec.playback[0].id")
+    assert told["message"].startswith(f"keynote-2026 is also claimed in {tmp_path / 'a.yaml'}:4 by default/s")
+    assert len(validate(load([tmp_path])).manifests) == 2  # each is valid, as on the API server
+
+
+@pytest.mark.parametrize("text", ["metadata:\n\tname: x\n", "a:\n  b: 1\n\tc: 2\n", "a: 1\n  \tb: 2\n"])
+def test_a_tab_is_called_a_tab(tmp_path: Path, text: str) -> None:
+    assert [told.partition(" ")[2] for told in problems(tmp_path, text)] == [
+        "not valid YAML: tabs are not allowed, indent with spaces"
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_a_problem_and_what_it_declared_is_unknown(tmp_path: Path) -> None:
+    (link := tmp_path / "a.yaml").symlink_to("gone.yaml")
+    for path in (tmp_path, link):
+        loaded = load([path])
+        assert [str(problem) for problem in loaded.problems] == [f"{link}: the symbolic link leads nowhere"]
+        assert loaded.unreadable == {str(link)}
+    (tmp_path / ".#b.yaml").symlink_to("user@host.1")  # an editor's lock
+    assert len(load([tmp_path]).problems) == 1
+
+
 # The CRD files themselves
 
 
