@@ -114,8 +114,18 @@ def _playable(url: str, encoder: subprocess.Popen[bytes]) -> bool:
 
 
 def _say(endpoint: dict[str, Any], playback_id: str) -> None:
-    state = STATE.relative_to(ROOT)
-    onair = os.path.relpath(ONAIR, Path.cwd())
+    state, onair = (os.path.relpath(path, Path.cwd()) for path in (STATE, ONAIR))
+    commands = (
+        (f"{onair} streams", "what is live"),
+        (f"{onair} events {STREAM} --follow", "what happens, as it happens"),
+        (f"{onair} key radio", "server and key for OBS or ffmpeg, for another channel"),
+        (
+            f"$EDITOR {os.path.relpath(ROOT / 'examples' / 'livestream.yaml')}",
+            "change the channel: taken up as you save",
+        ),
+    )
+    width = max(len(command) for command, _ in commands)
+    listed = "\n".join(f"      {command.ljust(width)}   {what}" for command, what in commands)
     print(f"""
   Live now. Watch it:
 
@@ -127,10 +137,8 @@ def _say(endpoint: dict[str, Any], playback_id: str) -> None:
 
   Next, in another terminal:
 
-      {onair} streams --state-dir {state}                     what is live
-      {onair} events {STREAM} --follow --state-dir {state}     what happens, as it happens
-      {onair} key radio --state-dir {state}                   server and key for OBS or ffmpeg, for another channel
-      $EDITOR examples/livestream.yaml                          change the channel: it takes effect as you save
+      export ONAIR_STATE_DIR={state}
+{listed}
 
   Ctrl-C stops the demo.
 """, flush=True)  # fmt: skip

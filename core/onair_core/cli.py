@@ -24,7 +24,7 @@ _SHORT_HELP = {
     "rotate-key": "Reset a stream's key.",
     "streams": "List streams, or show one.",
     "validate": "Check manifests as the API server would.",
-    "webhooks": "Receive webhooks while developing.",
+    "webhooks": "List webhook endpoints, or receive webhooks while developing.",
 }
 
 

@@ -68,7 +68,10 @@ class LocalState:
     def require(self) -> None:
         """Raises `LocalStateError` when this is no state folder."""
         if not self.objects.is_dir():
-            raise LocalStateError(f"{self.folder} is not the state folder of an onair local; name it with --state-dir")
+            raise LocalStateError(
+                f"{self.folder} is not the state folder of an onair local (does one run here?); "
+                "name it with --state-dir, or in ONAIR_STATE_DIR"
+            )
 
     def is_running(self) -> bool:
         """Whether a process serves this folder now."""

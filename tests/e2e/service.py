@@ -189,6 +189,9 @@ class Service:
         except AssertionError as error:
             raise AssertionError(f"{error}; the log: {self.types(name)}") from None
 
+    def table(self, command: Any, *arguments: str) -> str:
+        return self._run(command, *arguments)
+
     def _verb(self, command: Any, *arguments: str) -> Any:
         return json.loads(self._run(command, *arguments))
 

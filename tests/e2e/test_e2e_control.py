@@ -6,6 +6,8 @@ from encoders import FFmpeg
 from service import Service, until
 from viewers import following, get
 
+from onair_operator.verbs.streams import assets, streams
+
 
 async def live(service: Service, encoder: FFmpeg) -> None:
     await encoder.start(service.publish_url("keynote"))
@@ -92,3 +94,11 @@ async def test_a_mistake_in_a_manifest_leaves_the_live_stream_alone(onair_local:
     assert onair_local.status("keynote")["connected"]
     assert onair_local.status("keynote")["phase"] == "Active"
     await ffmpeg.stop()
+
+
+async def test_tables_show_what_is_live_now_and_the_open_window(onair_local: Service, ffmpeg: FFmpeg) -> None:
+    await live(onair_local, ffmpeg)
+    await until(lambda: " excellent " in onair_local.table(streams, "-o", "wide"), "health is in the wide table")
+    assert any(cell.endswith("+") for cell in onair_local.table(assets).split())  # its duration so far
+    await ffmpeg.kill()
+    await until(lambda: "s left)" in onair_local.table(streams), "what is left of the reconnect window is shown")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from onair_core.contract import EventType
 from onair_core.local_state import LocalState
@@ -371,3 +372,37 @@ async def test_a_state_folder_among_the_manifests_is_not_read(tmp_path: Path) ->
     await local.wait()
     assert local.get("LiveStream", "a") is None and "no *.yaml files" in str(local.problems)
     await local.stop()
+
+
+# What is said
+
+
+async def test_edits_mistakes_and_keys_are_told_as_they_are_taken_up(local: Installation) -> None:
+    local.write("a.yaml", live_stream("a"))
+    await local.start()
+    told = []
+    edits = [
+        "{title: x}", "{titel: x}", '{title: x, streamKey: {rotation: "1"}}', "{title: x}", '{streamKey: {rotation: "2"}}'
+    ]  # fmt: skip
+    for spec in edits:
+        with capture_logs() as logs:
+            local.write("a.yaml", live_stream("a", spec))
+            await local.control.reconcile()
+        told.append([line["event"].partition(":")[0] for line in logs if line.get("object") == "LiveStream default/a"])
+    another, earlier = (
+        "the stream key is another one; the one before is refused",
+        "the stream key is an earlier one again",
+    )
+    assert told == [
+        ["updated"], ["keeping the previous version"], ["updated", another], ["updated", earlier], ["updated", another]
+    ]  # fmt: skip
+
+
+async def test_an_endpoint_without_a_secret_or_without_streams_is_told(local: Installation) -> None:
+    endpoint = live_stream("e", "{url: http://a.example/, secretRef: {name: s, key: k}}", kind="WebhookEndpoint")
+    local.write("e.yaml", endpoint)
+    with capture_logs() as logs:
+        await local.start()
+    assert {line.get("reason") or line["event"] for line in logs} == {
+        "SecretMissing", "nothing will be sent: its namespace has no LiveStream"
+    }  # fmt: skip

@@ -508,7 +508,9 @@ async def test_the_watch_page_trusts_nobody_else_and_its_files_may_be_kept(clien
     assert (await client.get(address, headers={"If-None-Match": script.headers["ETag"]})).status == 304
     assert (await client.get("/watch/assets/..%2f..%2fvendor.py")).status == 404
     assert (await client.get("/watch/unknown-id-1")).status == 404
-    assert (await client.get("/watch/short")).status == 400
+    malformed = await client.get("/watch/short")
+    assert (malformed.status, malformed.content_type) == (400, "text/html")
+    assert "player.css" in await malformed.text() and "That is not a playback ID" in await malformed.text()
 
 
 async def test_the_page_at_the_root_says_what_this_is_and_names_no_stream(channel: Channel, client: Client) -> None:

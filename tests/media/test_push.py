@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import signal
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ import av
 import pytest
 
 from onair_core.contract import DisconnectReason
+from onair_core.local_state import LocalState
 from onair_media.flv import VideoFrame, parse_video
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession, Refused
@@ -32,8 +35,12 @@ class Channel:
     reasons: list[DisconnectReason] = field(default_factory=list)
     sessions: list[PublisherSession] = field(default_factory=list)
 
+    key: str = KEY
+    refused: int = 0
+
     def admit(self, session: PublisherSession, key: str) -> Channel:
-        if key != KEY:
+        if key != self.key:
+            self.refused += 1
             raise Refused("NetStream.Publish.BadName", "No stream has this key.")
         self.sessions.append(session)
         return self
@@ -55,12 +62,8 @@ class Channel:
 
     @property
     def frames(self) -> list[tuple[int, VideoFrame]]:
-        return [
-            (timestamp, unit)
-            for timestamp, payload in self.video_tags
-            for unit in parse_video(payload)
-            if isinstance(unit, VideoFrame)
-        ]
+        units = [(timestamp, unit) for timestamp, payload in self.video_tags for unit in parse_video(payload)]
+        return [(timestamp, unit) for timestamp, unit in units if isinstance(unit, VideoFrame)]
 
 
 @pytest.fixture
@@ -161,7 +164,7 @@ async def test_a_wrong_key_is_told_and_not_retried(channel: Channel, address: st
 async def test_nobody_there_is_told_and_not_retried() -> None:
     status, output = await (await Push.start(f"rtmp://127.0.0.1:1/app/{KEY}", *SMALL)).end()
     assert status == 1
-    assert output.strip() == "Error: Connection refused"
+    assert output.splitlines() == ["to: rtmp://127.0.0.1:1/app", "Error: rtmp://127.0.0.1:1/app: Connection refused"]
 
 
 async def test_a_lost_connection_is_retried(channel: Channel, address: str) -> None:
@@ -175,7 +178,48 @@ async def test_a_lost_connection_is_retried(channel: Channel, address: str) -> N
     status, output = await push.end()
     assert status == 0, output
     assert "trying again in 1.0 s" in output
-    assert "reconnected" in output
+    assert f"rtmp://{address}/app: the server closed the connection; trying again in 1.0 s" in output
+    assert f"reconnected to rtmp://{address}/app" in output
+
+
+async def test_a_name_says_where_and_its_reset_key_is_taken_up(channel: Channel, address: str, tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "state")
+    watch = {"name": "main", "id": "keynote-2026", "url": "http://127.0.0.1:8080/keynote-2026.m3u8"}
+    secret = {"streamKeySecret": {"name": "s", "key": "streamKey"}}
+    metadata = {"name": "keynote", "namespace": "default"}
+    keep(
+        state.path("LiveStream", "default", "keynote"),
+        metadata=metadata,
+        status={"ingest": secret, "playback": [watch]},
+    )
+    keep(state.path("Secret", "default", "s"), data={"streamKey": b64encode(KEY.encode()).decode()})
+    keep(state.folder / "endpoint.json", rtmp=f"rtmp://{address}", rtmps="", http="")
+    push = await Push.start("keynote", "--state-dir", str(state.folder), *SMALL)
+    await until(lambda: len(channel.frames) > 10)
+    channel.key = KEY + "-reset"
+    channel.sessions[0].end("NetStream.Unpublish.Success", "The key was reset.", DisconnectReason.KEY_RESET)
+    for _ in range(2):  # refused twice in the same words, and told so twice
+        refused = channel.refused
+        await until(lambda: channel.refused > refused)  # noqa: B023 - awaited here
+    keep(state.path("Secret", "default", "s"), data={"streamKey": b64encode(channel.key.encode()).decode()})
+    await until(lambda: len(channel.sessions) == 2)
+    push.process.send_signal(signal.SIGINT)
+    status, output = await push.end()
+    assert status == 0, output
+    assert output.startswith(f"keynote: rtmp://{address}/app\nwatch: http://127.0.0.1:8080/watch/keynote-2026\n")
+    assert output.count("the server refused: No stream has this key.; trying again") >= 2
+    assert "not permitted" not in output
+
+
+async def test_a_name_that_nobody_serves_is_told(tmp_path: Path) -> None:
+    status, output = await (await Push.start("keynote", "--state-dir", str(tmp_path / "state"))).end()
+    assert status == 1 and "is not the state folder of an onair local" in output
+
+
+def keep(file: Path, **content: object) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (temporary := file.with_suffix(".new")).write_text(json.dumps(content))
+    temporary.replace(file)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,29 @@ def problems(tmp_path: Path, text: str, old: dict[str, Any] | None = None) -> li
 
 def test_the_examples_are_valid() -> None:
     result = validate(load([ROOT / "examples"]))
-    assert result.problems == [] and len(result.manifests) >= 5
+    assert result.problems == [] and len(result.manifests) >= 4
+    assert not any(kind == "WebhookEndpoint" for kind, _, _ in result.manifests)  # its events would pile up
+
+
+def _uncommented() -> str:
+    """As the file itself says: `sed -i 's/^#//'`."""
+    return re.sub("^#", "", (ROOT / "examples" / "webhook.yaml").read_text(), flags=re.MULTILINE)
+
+
+def _first_yaml_of(page: str) -> str:
+    return (ROOT / "docs" / page).read_text().split("```yaml\n")[1].split("```")[0]
+
+
+@pytest.mark.parametrize("text", [_uncommented(), _first_yaml_of("webhooks.md")], ids=["example", "docs"])
+def test_a_webhook_can_be_tried_with_one_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "webhook.yaml").write_text(text)
+    result = validate(load([tmp_path]))
+    assert result.problems == []
+    (endpoint,) = (m.value for m in result.manifests.values() if m.identity[0] == "WebhookEndpoint")
+    reference = endpoint["spec"]["secretRef"]
+    secret = result.manifests["Secret", "default", reference["name"]].value
+    assert reference["key"] in secret["data"]
+    assert endpoint["metadata"]["namespace"] == "default"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +159,35 @@ def test_validate_exits_with_1_and_says_where(tmp_path: Path) -> None:
     result = CliRunner().invoke(validate_command, [str(tmp_path)])
     assert result.exit_code == 1 and "m.yaml:4: spec.bad: unknown field" in result.output
     assert CliRunner().invoke(validate_command, [str(ROOT / "examples")]).exit_code == 0
+
+
+def test_validate_finds_two_streams_that_claim_one_playback_id(tmp_path: Path) -> None:
+    claim = "spec: {playback: [{id: keynote-2026}]}\n"
+    (tmp_path / "a.yaml").write_text(STREAM + claim)
+    (tmp_path / "b.yaml").write_text(STREAM.replace("s}", "t}") + claim)
+    result = CliRunner().invoke(validate_command, [str(tmp_path), "-o", "yaml"])
+    (told,) = yaml.safe_load(result.stdout)
+    assert result.exit_code == 1
+    assert (told["file"], told["line"], told["path"]) == (str(tmp_path / "b.yaml"), 4, "spec.playback[0].id")
+    assert told["message"].startswith(f"keynote-2026 is also claimed in {tmp_path / 'a.yaml'}:4 by default/s")
+    assert len(validate(load([tmp_path])).manifests) == 2  # each is valid, as on the API server
+
+
+@pytest.mark.parametrize("text", ["metadata:\n\tname: x\n", "a:\n  b: 1\n\tc: 2\n", "a: 1\n  \tb: 2\n"])
+def test_a_tab_is_called_a_tab(tmp_path: Path, text: str) -> None:
+    assert [told.partition(" ")[2] for told in problems(tmp_path, text)] == [
+        "not valid YAML: tabs are not allowed, indent with spaces"
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_a_problem_and_what_it_declared_is_unknown(tmp_path: Path) -> None:
+    (link := tmp_path / "a.yaml").symlink_to("gone.yaml")
+    for path in (tmp_path, link):
+        loaded = load([path])
+        assert [str(problem) for problem in loaded.problems] == [f"{link}: the symbolic link leads nowhere"]
+        assert loaded.unreadable == {str(link)}
+    (tmp_path / ".#b.yaml").symlink_to("user@host.1")  # an editor's lock
+    assert len(load([tmp_path]).problems) == 1
 
 
 # The CRD files themselves

@@ -74,7 +74,10 @@ def test_waiting_between_attempts_grows_to_a_bound() -> None:
         (["rtmp://h/app/k", "--bitrate", "fast"], "is not a bitrate such as 2500k"),
         (["rtmp://h/app/k", "--loop"], "--loop goes with --file"),
         (["http://h/app/k"], "rtmp:// or rtmps://"),
-        (["keynote", "--state-dir", "/nonexistent/folder"], "onair local is not running"),
+        (
+            ["keynote", "--state-dir", "/nonexistent/folder"],
+            "is not the state folder of an onair local (does one run here?)",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments: list[str], message: str) -> None:

@@ -7,14 +7,23 @@ import json
 import sys
 
 import click
+import yaml
 
+from onair_core.manifests.claims import claim_problems
 from onair_core.manifests.load import load
 from onair_core.manifests.validate import validate as validate_documents
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How problems are shown.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How problems are shown.",
+)
 def validate(paths: tuple[str, ...], output: str) -> None:
     """Check manifests as the API server would.
 
@@ -22,9 +31,12 @@ def validate(paths: tuple[str, ...], output: str) -> None:
     status is 1 when there is one.
     """
     result = validate_documents(load(paths))
-    problems = sorted(result.problems)
+    problems = sorted([*result.problems, *claim_problems(result.manifests.values())])
+    shown = [dataclasses.asdict(problem) for problem in problems]
     if output == "json":
-        click.echo(json.dumps([dataclasses.asdict(problem) for problem in problems], indent=2))
+        click.echo(json.dumps(shown, indent=2))
+    elif output == "yaml":
+        click.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), nl=False)
     else:
         for problem in problems:
             click.echo(str(problem))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 STANDARD_INPUT = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
+LEADS_NOWHERE = "the symbolic link leads nowhere"
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ def manifest_files(paths: Iterable[str | Path], exclude: Collection[Path] = ()) 
         elif Path(path).exists():
             found.files.append(text)  # a pipe, as the shell's <(…) makes it
         else:
-            found.unreadable.append((text, "no such file or folder"))
+            found.unreadable.append((text, LEADS_NOWHERE if _leads_nowhere(Path(path)) else "no such file or folder"))
     return found
 
 
@@ -51,6 +52,11 @@ def _walk(root: Path, exclude: frozenset[Path], found: ManifestFiles) -> None:
         below[:] = [name for name in entered if not exclude or (here / name).resolve() not in exclude]
         files += [here / name for name in names if not _hidden(name) and Path(name).suffix in SUFFIXES]
     found.files += sorted(str(file) for file in files if file.is_file())
+    found.unreadable += sorted((str(file), LEADS_NOWHERE) for file in files if _leads_nowhere(file))
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _hidden(name: str) -> bool:

@@ -109,16 +109,16 @@ def _load_file(file: str, loaded: Loaded) -> None:
 
 def _read_documents(file: str, loaded: Loaded) -> Problem | None:
     """What is wrong with a file as a whole."""
-    budget = Budget()
+    budget, text = Budget(), ""
     try:
-        for node in compose(_text(file)):
+        text = _text(file)
+        for node in compose(text):
             _add(file, node, budget, loaded)
     except NodeError as error:
         return Problem(file, error.line, "", str(error))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        reason = " ".join(filter(None, (error.context, error.problem)))
-        return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {reason}")
+        return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {_what_is_wrong(text, error)}")
     except RecursionError:
         return Problem(file, 0, "", "nested too deeply")
     except MemoryError:
@@ -127,6 +127,15 @@ def _read_documents(file: str, loaded: Loaded) -> Problem | None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Problem(file, 0, "", f"cannot be read: {reason}")
     return None
+
+
+def _what_is_wrong(text: str, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "tabs are not allowed, indent with spaces"  # YAML's own words never name the tab
+    return " ".join(filter(None, (error.context, error.problem)))
 
 
 def _text(file: str) -> str:

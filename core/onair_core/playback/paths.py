@@ -50,6 +50,12 @@ def watch_path(playback_id: str) -> str:
     return f"/watch/{playback_id}"
 
 
+def watch_page(url: str) -> str:
+    """The player page beside a multivariant playlist: of a URL that ends with a `multivariant_path`."""
+    base, _, last = url.rpartition("/")
+    return base + watch_path(last.removesuffix(".m3u8"))
+
+
 def segment_path(broadcast: str, epoch: int, rendition: Rendition, number: int) -> str:
     """Media path of one segment, relative to the playlist that lists it."""
     return f"{broadcast}/{epoch}/{rendition}/{number}.m4s"

@@ -31,7 +31,7 @@ class PageHandlers:
         """200, 404 for an unknown playback ID (the page says so and keeps asking), 400 for a malformed one."""
         playback_id = request.match_info["playback_id"]
         if not is_playback_id(playback_id):
-            return self._count(web.Response(status=400, text="That is not a playback ID.\n"))
+            return self._html(400, self._assets.malformed(), INDEX_SECURITY_POLICY)
         title = self._directory.title(playback_id)
         body = self._assets.page(playback_id, title or "")
         return self._html(200 if title is not None else 404, body, CONTENT_SECURITY_POLICY)

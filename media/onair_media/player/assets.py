@@ -66,6 +66,7 @@ class PlayerAssets:
     version: str
     template: Template
     index_template: Template
+    malformed_template: Template
 
     @property
     def has_hls_js(self) -> bool:
@@ -87,6 +88,10 @@ class PlayerAssets:
         link = '<li><a href="/metrics">/metrics</a> for Prometheus</li>' if metrics else ""
         return self.index_template.substitute(assets=f"/watch/assets/{self.version}", metrics=link).encode()
 
+    def malformed(self) -> bytes:
+        """The page for what cannot be a playback ID, UTF-8."""
+        return self.malformed_template.substitute(assets=f"/watch/assets/{self.version}").encode()
+
 
 @cache
 def load() -> PlayerAssets:
@@ -96,12 +101,14 @@ def load() -> PlayerAssets:
     if vendored.is_file():
         paths.append(vendored)
     files = {path.name: _asset(path) for path in paths}
-    page = (_FOLDER / "page.html").read_text(encoding="utf-8")
+    page, index, malformed = (
+        (_FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "index.html", "malformed.html")
+    )
     together = sha256(page.encode())
     for name in sorted(files):
         together.update(name.encode() + files[name].data)
-    index = (_FOLDER / "index.html").read_text(encoding="utf-8")
-    return PlayerAssets(files, "v" + together.hexdigest()[:12], Template(page), Template(index))
+    version = "v" + together.hexdigest()[:12]
+    return PlayerAssets(files, version, Template(page), Template(index), Template(malformed))
 
 
 def _asset(path: Path) -> Asset:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from onair_core.local_state import DEFAULT_STATE_DIR, LocalState, LocalStateError
+from onair_core.local_state import DEFAULT_STATE_DIR, LocalState
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
@@ -76,22 +77,25 @@ def push(
 ) -> None:
     """Publish a test pattern with a clock and a beep, or a media file.
 
-    NAME is a LiveStream of the onair local that runs here, URL an rtmp:// or rtmps:// address with the stream key.
-    H.264 and AAC of a file are sent as they are; everything else is transcoded. TLS certificates are not verified.
+    NAME is a LiveStream of the onair local that runs here; when its key is reset meanwhile, the new one is used. URL is
+    an rtmp:// or rtmps:// address with the stream key. H.264 and AAC of a file are sent as they are; everything else is
+    transcoded. TLS certificates are not verified.
     """
     if loop and file is None:
         raise click.UsageError("--loop goes with --file")
-    url = target if "://" in target else _url_of(target, namespace, state_dir)
-    if not url.startswith(("rtmp://", "rtmps://")):
+    by_name = "://" not in target
+    if not by_name and not target.startswith(("rtmp://", "rtmps://")):
         raise click.UsageError("URL begins with rtmp:// or rtmps://")
 
     from onair_media.push.encode import Source, VideoSettings
     from onair_media.push.file_source import FileError, FileSource
     from onair_media.push.pattern_source import PatternSource
-    from onair_media.push.publisher import Options, Publisher, PublishError
+    from onair_media.push.publisher import NoTargetError, Options, Publisher, PublishError
+    from onair_media.push.target import of_stream, of_url, watch_pages
 
     settings = VideoSettings(size=size, fps=fps, bitrate=bitrate, gop_seconds=gop)
-    title = target if url is not target else ""
+    title = target if by_name else ""
+    where = partial(of_stream, LocalState(state_dir), namespace, target) if by_name else partial(of_url, target)
     stop = threading.Event()
     try:
         source: Source = (
@@ -99,22 +103,17 @@ def push(
             if file
             else PatternSource(settings, title=title, audio_only=audio_only)
         )
+        click.echo(f"{title or 'to'}: {where().address}", err=True)
+        for page in watch_pages(LocalState(state_dir), namespace, target) if by_name else ():
+            click.echo(f"watch: {page}", err=True)
         publisher = Publisher(
-            source, url, Options(duration, reconnect), stop=stop, say=lambda line: click.echo(line, err=True)
+            source, where, Options(duration, reconnect), stop=stop, say=lambda line: click.echo(line, err=True)
         )
         _stop_on_signals(stop)
         sent = publisher.run()
-    except (FileError, PublishError) as error:
+    except (FileError, NoTargetError, PublishError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"stopped after {sent:.0f} s", err=True)
-
-
-def _url_of(name: str, namespace: str, state_dir: Path) -> str:
-    state = LocalState(state_dir)
-    try:
-        return f"{state.endpoint().rtmp}/app/{state.stream_key(state.stream(namespace, name))}"
-    except LocalStateError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -6,8 +6,8 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import av
 import av.logging
@@ -20,6 +20,18 @@ LONGEST_DELAY = 30.0
 ATTEMPTS = 25
 
 _REFUSAL = "Server error: "  # how libavformat reports an onStatus of level error
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to publish: `address` is shown, `url` is the same with the stream key and is not."""
+
+    address: str
+    url: str = field(repr=False)
+
+
+class NoTargetError(Exception):
+    """It is not known now where to publish; the message says why."""
 
 
 class PublishError(Exception):
@@ -41,14 +53,21 @@ class Options:
 class Publisher:
     """Publishes until the source ends, the duration is over or `stop` is set.
 
-    `url` holds the stream key and is never shown; `say` is called with one line when something changes.
+    `target` is asked before each connection, as key and address may have changed; it may raise `NoTargetError`. `say`
+    is called with one line when something changes.
     """
 
     def __init__(
-        self, source: Source, url: str, options: Options, *, stop: threading.Event, say: Callable[[str], None]
+        self,
+        source: Source,
+        target: Callable[[], Target],
+        options: Options,
+        *,
+        stop: threading.Event,
+        say: Callable[[str], None],
     ) -> None:
         self._source = source
-        self._url = url
+        self._target = target
         self._options = options
         self._stop = stop
         self._say = say
@@ -78,53 +97,68 @@ class Publisher:
     def _once(self) -> None:
         """One connection, from connect to unpublish. Raises `_LostError`."""
         try:
-            container = av.open(self._url, "w", format="flv", container_options={"flvflags": "no_duration_filesize"})
-        except av.FFmpegError as error:
-            raise _LostError(_explain(error, [])) from None
+            target = self._target()
+        except NoTargetError as error:
+            raise _LostError(str(error)) from None
+        self._publish(target)
+
+    def _publish(self, target: Target) -> None:
+        with _lost(target):
+            container = av.open(target.url, "w", format="flv", container_options={"flvflags": "no_duration_filesize"})
         begun = self._sent
         try:
             paced = self._source.run(container, time.time(), begun)
             first = next(paced, None)
             if first is None:
                 return
-            self._connect(container)
-            self._send(container, itertools.chain([first], paced), begun)
+            self._connect(container, target)
+            self._send(container, itertools.chain([first], paced), begun, target)
         finally:
             with contextlib.suppress(av.FFmpegError):  # the connection may be gone
                 container.close()  # the trailer, then FCUnpublish and deleteStream
 
-    def _connect(self, container: av.container.OutputContainer) -> None:
+    def _connect(self, container: av.container.OutputContainer, target: Target) -> None:
         # Only here: PyAV's log callback may deadlock while encoder threads run.
         av.logging.set_level(av.logging.ERROR)
+        av.logging.set_skip_repeated(False)  # a second refusal in the same words is one, too
+        lines: list[str] = []
         try:
-            with av.logging.Capture() as lines:
-                container.start_encoding()
-        except av.FFmpegError as error:
-            raise _LostError(_explain(error, [text for _, _, text in lines])) from None
+            with _lost(target, lines), av.logging.Capture() as captured:
+                try:
+                    container.start_encoding()
+                finally:
+                    lines += [text for _, _, text in captured]
         finally:
             av.logging.set_level(None)
-        self._say("reconnected" if self._connected else "publishing")
+        self._say(f"{'reconnected' if self._connected else 'publishing'} to {target.address}")
         self._connected = True
 
-    def _send(self, container: av.container.OutputContainer, paced: Paced, begun: float) -> None:
+    def _send(self, container: av.container.OutputContainer, paced: Paced, begun: float, target: Target) -> None:
         start = time.monotonic()
         for due, packets in paced:
             if self._options.duration is not None and begun + due >= self._options.duration:
                 return
             if self._stop.wait(max(0.0, start + due - time.monotonic())):
                 return
-            try:
+            with _lost(target):
                 container.mux(packets)
-            except av.FFmpegError as error:
-                raise _LostError(_explain(error, [])) from None
             self._sent = begun + due
 
 
-def _explain(error: av.FFmpegError, log_lines: list[str]) -> str:
-    for line in log_lines:
-        if _REFUSAL in line:
-            return f"the server refused: {line.split(_REFUSAL, 1)[1].strip()}"
-    return error.strerror or type(error).__name__
+@contextlib.contextmanager
+def _lost(target: Target, log_lines: Sequence[str] = ()) -> Iterator[None]:
+    """Errors of libavformat within are a lost connection; `log_lines`, filled meanwhile, may say it better."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        refusals = [line.split(_REFUSAL, 1)[1].strip() for line in log_lines if _REFUSAL in line]
+        if refusals:
+            problem = f"the server refused: {refusals[0]}"
+        elif isinstance(error, av.EOFError):
+            problem = "the server closed the connection"
+        else:
+            problem = error.strerror or type(error).__name__
+        raise _LostError(f"{target.address}: {problem}") from None
 
 
 def retry_delays() -> Iterator[float]:

@@ -9,12 +9,14 @@ from onair_core.manifests import LiveStreamClassSpec
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where this process listens, as others reach it."""
+    """Where this process listens, as others reach it; `…_everywhere`: on all of this machine's addresses."""
 
     rtmp_host: str
     rtmp_port: int
     http_host: str
     http_port: int
+    rtmp_everywhere: bool = False
+    http_everywhere: bool = False
 
     @property
     def http(self) -> str:
@@ -34,6 +36,11 @@ class Addresses:
 def reachable(host: str) -> str:
     """An address to connect to, for one to listen on."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether listening there is listening on all interfaces."""
+    return reachable(host) != host
 
 
 def _bracketed(host: str) -> str:

@@ -29,7 +29,7 @@ from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.tls import CertificateError, TlsFiles, self_signed
 from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, limits_of_process, request_logger
 from onair_operator.eventlog import FileEventLogs
-from onair_operator.local.addresses import Addresses, reachable
+from onair_operator.local.addresses import Addresses, is_everywhere, reachable
 from onair_operator.local.control import Control
 from onair_operator.local.limits import port_limits
 from onair_operator.local.patience import insist
@@ -120,13 +120,20 @@ async def _running(
         on_status=lambda uid: control.endpoint_fared(uid) if control else None,
     )
     async with contextlib.AsyncExitStack() as stack:
-        with _as_start_error(f"RTMP {_address(options.rtmp)}"):
+        with _as_start_error("RTMP", options.rtmp):
             await rtmp.bind(*options.rtmp)
         stack.push_async_callback(rtmp.close)
         http_port = await _listen_http(http, options.http)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(http.close)
-        addresses = Addresses(reachable(options.rtmp[0]), rtmp.address[1], reachable(options.http[0]), http_port)
+        addresses = Addresses(
+            reachable(options.rtmp[0]),
+            rtmp.address[1],
+            reachable(options.http[0]),
+            http_port,
+            is_everywhere(options.rtmp[0]),
+            is_everywhere(options.http[0]),
+        )
         control = Control(
             state,
             options.paths,
@@ -205,7 +212,7 @@ def _application(host: ChannelHost, metrics: PlaybackMetrics) -> web.Application
 
 
 async def _listen_http(http: PlaybackServer, address: tuple[str, int]) -> int:
-    with _as_start_error(f"HTTP {_address(address)}"):
+    with _as_start_error("HTTP", address):
         return await http.listen(*address)
     raise AssertionError
 
@@ -259,16 +266,13 @@ def _refuse_manifests_in_state(options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _as_start_error(what: str) -> Iterator[None]:
+def _as_start_error(what: str, address: tuple[str, int]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise StartError(f"cannot listen for {what}: {reason}") from error
-
-
-def _address(address: tuple[str, int]) -> str:
-    return f"{address[0]}:{address[1]}"
+        hint = f"; another one: --{what.lower()} HOST:PORT, port 0 takes a free one"
+        raise StartError(f"cannot listen for {what} on {address[0]}:{address[1]}: {reason}{hint}") from error
 
 
 def _names(fourccs: Iterable[bytes]) -> list[str]:

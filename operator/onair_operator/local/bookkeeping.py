@@ -12,6 +12,8 @@ JOURNAL = "journal"
 """Epoch and n of the last journal record that is in status."""
 OBSERVED = "observed"
 """The mark of the spec that the event log knows."""
+KEYS = "keys"
+"""Fingerprints of the stream keys it has had, the newest last."""
 
 Object = dict[str, Any]
 
@@ -30,3 +32,9 @@ def note(value: Object, name: str, text: str) -> None:
 def for_people(value: Object) -> Object:
     """An object as an API server would show it."""
     return {name: part for name, part in value.items() if name != BOOKKEEPING}
+
+
+def journal_cursor(stream: Object) -> tuple[int, int]:
+    """Epoch and n of the last journal record that is in status; (0, 0) before the first."""
+    epoch, _, n = (noted(stream, JOURNAL) or "0.0").partition(".")
+    return int(epoch), int(n)

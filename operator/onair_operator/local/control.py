@@ -23,18 +23,19 @@ from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_media.store import StoreError, open_store
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
-from onair_operator.eventlog import FileEventLogs, Subject, append_journal, append_own, close, update
+from onair_operator.eventlog import FileEventLogs, append_journal, append_own, close, update
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.assets import Assets
-from onair_operator.local.bookkeeping import JOURNAL, OBSERVED, SOURCE, Object, note, noted
+from onair_operator.local.bookkeeping import JOURNAL, OBSERVED, SOURCE, Object, journal_cursor, note, noted
 from onair_operator.local.classes import class_status, default_limits
 from onair_operator.local.departures import Departures
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
 from onair_operator.local.faults import Faults
+from onair_operator.local.news import News, tell_change, tell_kept, tell_key, title
 from onair_operator.local.objects import Objects, identity_of
 from onair_operator.local.observed import events_of_change, mark
 from onair_operator.local.patience import insist
-from onair_operator.local.plan import Plan, plan, stream_ref
+from onair_operator.local.plan import Plan, plan, stream_ref, subject_of
 from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
@@ -86,6 +87,7 @@ class Control:
         self._reported: list[Problem] | None = None
         self._departures = Departures(stamp)
         self._faults = Faults()
+        self._news = News()
         self._reconciled_at = 0.0
         self._turn = asyncio.Lock()
         self._grown: dict[str, StreamRef] = {}
@@ -120,7 +122,7 @@ class Control:
         """Makes everything what the manifests say now."""
         async with self._turn:
             result = await asyncio.to_thread(self._read)
-            self._tell_problems(result.problems)
+            self._tell_problems(result)
             await self._apply(result)
             self._limit(default_limits(self.objects.all("LiveStreamClass")))
             now = self._host.clock.now()
@@ -155,10 +157,16 @@ class Control:
     def _read(self) -> Validated:
         return validate(load(self._paths, [self._state.folder.resolve()]), self.objects.get)
 
-    def _tell_problems(self, problems: list[Problem]) -> None:
-        if problems != self._reported:
-            self._reported = list(problems)
-            self._report(problems)
+    def _tell_problems(self, result: Validated) -> None:
+        if result.problems != self._reported:
+            self._reported = list(result.problems)
+            self._report(result.problems)
+            tell_kept(
+                value
+                for value in self._declared()
+                if identity_of(value) in result.broken
+                or (identity_of(value) not in result.manifests and noted(value, SOURCE) in result.unreadable)
+            )
 
     async def _apply(self, result: Validated) -> None:
         now = self._host.clock.now()
@@ -166,7 +174,10 @@ class Control:
             for manifest in result.manifests.values():
                 if manifest.identity[0] == kind:
                     with self._contained(manifest.value, "the manifest of "):
-                        await self.objects.apply(manifest.value, now, manifest.document.source)
+                        before = self.objects.get(manifest.identity)
+                        change = await self.objects.apply(manifest.value, now, manifest.document.source)
+                        if self._reconciled_at or before is not None:  # a start does not list what is there
+                            tell_change(change, before, self.objects.get(manifest.identity) or manifest.value)
 
     def _declared(self) -> list[Object]:
         """Everything that can come from manifests; streams first, Secrets last."""
@@ -174,15 +185,14 @@ class Control:
 
     def _contained(self, value: Object, what: str = "") -> AbstractContextManager[None]:
         """Errors cost this object only. `what` of it is tried, when that is not all of it."""
-        kind, namespace, name = identity_of(value)
-        return self._faults.contained(f"{what}{kind} {namespace}{'/' if namespace else ''}{name}")
+        return self._faults.contained(f"{what}{title(value)}")
 
     async def _configure(self) -> None:
         self._plans = {made.ref.uid: made for made in self._plan()}
         for made in self._plans.values():
             with self._contained(made.stream):
                 await self._keep_generated_key(made)
-                await self._host.configure(made.config, _journal_cursor(made.stream))
+                await self._host.configure(made.config, journal_cursor(made.stream))
                 self._host.set_title(made.ref, made.spec.title)
         # A journal that cannot be written holds up its own events only: every channel is configured by now.
         settle_by = asyncio.get_running_loop().time() + SETTLE_SECONDS
@@ -251,6 +261,8 @@ class Control:
             status = with_event(status, event, now)
         stream["status"] = status
         note(stream, OBSERVED, mark(stream["spec"]))
+        tell_key(stream, made.key_fingerprint)
+        self._news.ready(stream, now)
         if told:
             await self._append_own(stream, told, now)
         await self.objects.update(stream)
@@ -258,7 +270,7 @@ class Control:
             self._deliverer.wake(made.ref.uid)
 
     async def _append_own(self, stream: Object, told: list[tuple[EventType, str]], now: float) -> None:
-        subject = _subject(stream)
+        subject = subject_of(stream)
         for event, key in told:
             made = snapshot(event, stream=stream)
             await update(
@@ -270,6 +282,7 @@ class Control:
     async def _delete(self, value: Object) -> None:
         if value["kind"] != "LiveStream":
             await self.objects.delete(identity_of(value))
+            log.info("removed", object=title(value))
             return
         ref = stream_ref(value)
         self._host.remove(ref)
@@ -277,7 +290,7 @@ class Control:
         value = self.objects.get(identity_of(value)) or value
         now = self._host.clock.now()
         await self._append_own(value, [(EventType.STREAM_DELETED, "deleted")], now)
-        await update(self._logs, _subject(value), close)
+        await update(self._logs, subject_of(value), close)
         self._deliverer.wake(ref.uid)
         secret = stream_key_secret(value, "")
         generated = self.objects.get(identity_of(secret))
@@ -287,7 +300,7 @@ class Control:
         await self.objects.delete(identity_of(value))
         self._host.forget(ref)
         self._plans.pop(ref.uid, None)
-        log.info("stream deleted", stream=str(ref))
+        log.info("removed", object=title(value))
 
     # Journals
 
@@ -321,7 +334,7 @@ class Control:
         if settle_by is not None:
             await channel.journal.settled(max(0.0, settle_by - asyncio.get_running_loop().time()))
         await self._restore_log(stream, channel.journal)
-        events = channel.journal.after(*_journal_cursor(stream))
+        events = channel.journal.after(*journal_cursor(stream))
         if not events:
             return
         assets: dict[str, Object] = {}
@@ -333,7 +346,7 @@ class Control:
         now = self._host.clock.now()
         stored = await update(
             self._logs,
-            _subject(stream),
+            subject_of(stream),
             lambda log: append_journal(log, events, lambda e: snapshots[e.epoch, e.n], now=now),
         )
         for asset in assets.values():
@@ -349,11 +362,9 @@ class Control:
 
     async def _restore_log(self, stream: Object, journal: Journal) -> None:
         """Before anything is added to it: a log that was lost gets back what the journal still has of it."""
-        subject = _subject(stream)
+        subject = subject_of(stream)
         if await self._logs.load(subject.uid) is None and await self._logs.lost(subject.uid):
-            past = restorable(
-                await asyncio.to_thread(journal.recorded), _journal_cursor(stream), self._host.clock.now()
-            )
+            past = restorable(await asyncio.to_thread(journal.recorded), journal_cursor(stream), self._host.clock.now())
             shown = past_snapshots(stream, past, self._after)
             await update(self._logs, subject, lambda log: append_past(log, shown))
 
@@ -382,8 +393,10 @@ class Control:
 
     async def _endpoints(self) -> list[Endpoint]:
         """Those without a secret, too: an endpoint that is left out is gone, and with it what waits for it."""
+        namespaces = {stream["metadata"]["namespace"] for stream in self.objects.all("LiveStream")}
         found = [(value, self._endpoint(value)) for value in self.objects.all("WebhookEndpoint")]
         for value, endpoint in found:
+            self._news.audience(value, namespaces)
             await self._keep_endpoint_status(value, endpoint)
         return [endpoint for _, endpoint in found]
 
@@ -402,7 +415,9 @@ class Control:
         fares = None
         with contextlib.suppress(KeyError):
             fares = self._deliverer.status(endpoint.uid)
-        value["status"] = endpoint_status(value, endpoint, fares, now=self._host.clock.now())
+        now = self._host.clock.now()
+        value["status"] = endpoint_status(value, endpoint, fares, now=now)
+        self._news.ready(value, now)
         await self.objects.update(value)
 
     # Requests
@@ -418,15 +433,3 @@ class Control:
             if stream is not None:
                 stream["metadata"].setdefault("annotations", {})[COMPLETE] = broadcast_id
                 await self.objects.update(stream)
-
-
-def _journal_cursor(stream: Object) -> tuple[int, int]:
-    epoch, _, n = (noted(stream, JOURNAL) or "0.0").partition(".")
-    return int(epoch), int(n)
-
-
-def _subject(stream: Object) -> Subject:
-    metadata = stream["metadata"]
-    return Subject(
-        "LiveStream", metadata["namespace"], metadata["name"], metadata["uid"], dict(metadata.get("labels", {}))
-    )

@@ -56,7 +56,8 @@ def endpoint_status(value: Object, endpoint: Endpoint, fares: EndpointStatus | N
         verdict = Verdict(True, "Suspended", "Nothing is delivered until spec.suspended is false.")
     elif fares is not None and fares.failures:
         problem = fares.last_failure.problem if fares.last_failure else "unknown"
-        verdict = Verdict(False, "DeliveryFailing", f"{fares.failures} tries failed since the last success: {problem}")
+        tries = "1 try" if fares.failures == 1 else f"{fares.failures} tries"
+        verdict = Verdict(False, "DeliveryFailing", f"{tries} failed since the last success: {problem}")
     else:
         verdict = Verdict(True, "Delivering", "")
     if fares is not None:

@@ -12,6 +12,7 @@ from onair_core.contract import ChannelConfig, PlaybackEntry, StreamRef
 from onair_core.manifests import LiveStreamClassSpec, LiveStreamSpec, spec_of
 from onair_operator.decide.conditions import Verdict
 from onair_operator.desired.channel import channel_config
+from onair_operator.eventlog import Subject
 from onair_operator.local.bookkeeping import SOURCE, noted
 from onair_operator.local.classes import BUILT_IN_CLASS, default_class
 from onair_operator.local.names import Claim, grant
@@ -45,6 +46,12 @@ class Plan:
 def stream_ref(stream: Object) -> StreamRef:
     metadata = stream["metadata"]
     return StreamRef(metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def subject_of(stream: Object) -> Subject:
+    """Whose event log it is."""
+    metadata, ref = stream["metadata"], stream_ref(stream)
+    return Subject("LiveStream", ref.namespace, ref.name, ref.uid, dict(metadata.get("labels", {})))
 
 
 def plan(

@@ -12,7 +12,14 @@ import click
 from onair_core.local_state import LocalState
 from onair_operator.local.bookkeeping import SOURCE, noted
 from onair_operator.local.requests import CompleteRequest, submit
-from onair_operator.verbs.common import clear_errors, namespace_option, opened, state_dir_option
+from onair_operator.verbs.common import (
+    clear_errors,
+    namespace_option,
+    opened,
+    output_option,
+    show_structured,
+    state_dir_option,
+)
 
 PATIENCE_SECONDS = 10.0
 
@@ -20,8 +27,9 @@ PATIENCE_SECONDS = 10.0
 @click.command()
 @click.argument("name")
 @namespace_option
+@output_option("text", "json", "yaml")
 @state_dir_option
-def complete(name: str, namespace: str, state_dir: Path) -> None:
+def complete(name: str, namespace: str, output: str, state_dir: Path) -> None:
     """End a stream's broadcast without waiting for its reconnect window.
 
     The recording becomes final at once. An encoder that is still publishing is cut after 60 seconds; what it sends
@@ -34,18 +42,22 @@ def complete(name: str, namespace: str, state_dir: Path) -> None:
     if broadcast is None:
         raise click.ClickException(f"{name} has no open broadcast")
     file = submit(state.requests, CompleteRequest(namespace=namespace, name=name, broadcast=broadcast))
-    if not state.is_running():
+    running = state.is_running()
+    ended = running and _await(lambda: not file.exists() and _broadcast_of(state, namespace, name) != broadcast)
+    if output != "text":
+        show_structured({"broadcast": broadcast, "complete": ended}, output)
+    elif not running:
         click.echo(f"onair local is not running: broadcast {broadcast} ends when it starts again.")
-        return
-    ended = _await(lambda: not file.exists() and _broadcast_of(state, namespace, name) != broadcast)
-    click.echo(f"Broadcast {broadcast} is complete." if ended else f"Broadcast {broadcast} is being completed.")
+    else:
+        click.echo(f"Broadcast {broadcast} is complete." if ended else f"Broadcast {broadcast} is being completed.")
 
 
 @click.command("rotate-key")
 @click.argument("name")
 @namespace_option
+@output_option("text", "json", "yaml")
 @state_dir_option
-def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
+def rotate_key(name: str, namespace: str, output: str, state_dir: Path) -> None:
     """Reset a stream's key: the old one stops working, and a publisher that used it is cut.
 
     Changes spec.streamKey.rotation in the manifest that declares the stream, and nothing else in it. Commit that
@@ -67,10 +79,6 @@ def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
         set_rotation(Path(source), namespace, name, rotation)
     except EditError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{source}: spec.streamKey.rotation is now {rotation!r}.")
-    if not state.is_running():
-        click.echo("onair local is not running: the key changes when it starts again.")
-        return
 
     def applied() -> bool:
         now = state.read("LiveStream", namespace, name) or {}
@@ -78,7 +86,16 @@ def rotate_key(name: str, namespace: str, state_dir: Path) -> None:
         observed = now.get("status", {}).get("observedGeneration")
         return bool(asked == rotation and observed == now["metadata"]["generation"])
 
-    if _await(applied):
+    running = state.is_running()
+    if output == "text":
+        click.echo(f"{source}: spec.streamKey.rotation is now {rotation!r}.")
+        click.echo("Commit this. Going back to an earlier value makes its key work again.")
+    done = running and _await(applied)
+    if output != "text":
+        show_structured({"file": source, "rotation": rotation, "reset": done}, output)
+    elif not running:
+        click.echo("onair local is not running: the key changes when it starts again.")
+    elif done:
         click.echo(f"The key is reset; onair key {name} prints the new one.")
     else:
         click.echo("onair local has not taken it up yet; see its output.")

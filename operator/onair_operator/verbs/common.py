@@ -84,6 +84,13 @@ def age(text: str | None) -> str:
     return f"{seconds // 86_400}d"
 
 
+def duration(seconds: float) -> str:
+    """`0:42`, `1:02:03`."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
 def note_if_stopped(state: LocalState) -> None:
     """Says so when what is shown is the last word of a process that is gone."""
     if not state.is_running():

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 import yaml
 
 from onair_core.local_state import LocalState
-from onair_operator.decide.times import timestamp
+from onair_operator.decide.times import precise_timestamp, timestamp
 from onair_operator.eventlog import DamagedLog, Entry, FileEventLogs
-from onair_operator.verbs.common import clear_errors, namespace_option, opened, output_option, state_dir_option
+from onair_operator.verbs.common import (
+    clear_errors,
+    namespace_option,
+    opened,
+    output_option,
+    show_structured,
+    state_dir_option,
+)
 
 FOLLOW_SECONDS = 0.2
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended, as the shell has it."""
 
 
 @click.command()
@@ -25,28 +36,44 @@ FOLLOW_SECONDS = 0.2
 @output_option("table", "json", "yaml")
 @state_dir_option
 def events(name: str, follow: bool, namespace: str, output: str, state_dir: Path) -> None:
-    """Show what happened to a stream, the oldest first."""
+    """Show what happened to a stream, the oldest first.
+
+    With --follow until Ctrl-C, or until the stream is deleted; -o json then prints an object a line.
+    """
     with clear_errors():
         state = opened(state_dir)
         uid = state.stream(namespace, name)["metadata"]["uid"]
-    logs = FileEventLogs(state.event_logs)
-    entries = _entries(logs, uid)
-    if output != "table" and not follow:
-        shown = [msgspec.to_builtins(entry) for entry in entries]
-        click.echo(json.dumps(shown, indent=2) if output == "json" else yaml.safe_dump(shown, sort_keys=False))
-        return
-    if not entries and not follow:
+    entries = _entries(FileEventLogs(state.event_logs), uid)
+    if follow:
+        try:
+            _follow(state, namespace, name, uid, output)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+    elif output != "table":
+        show_structured([shown(entry) for entry in entries], output)
+    elif not entries:
         click.echo("No events yet.", err=True)
-    seen = 0
-    while True:
+    else:
         for entry in entries:
+            _show(entry, output)
+
+
+def _follow(state: LocalState, namespace: str, name: str, uid: str, output: str) -> None:
+    """Returns when the stream is gone: nothing will follow."""
+    logs = FileEventLogs(state.event_logs)
+    seen, running = 0, True
+    while True:
+        over = _is_over(state, namespace, name, uid)
+        for entry in _entries(logs, uid):
             if entry.seq > seen:
                 seen = entry.seq
                 _show(entry, output)
-        if not follow or _is_over(state, namespace, name, uid):
+        if over:
             return
+        if running is not state.is_running():
+            running = not running
+            click.echo("onair local runs again" if running else "onair local is not running; waiting for it", err=True)
         time.sleep(FOLLOW_SECONDS)
-        entries = _entries(logs, uid)
 
 
 def _entries(logs: FileEventLogs, uid: str) -> tuple[Entry, ...]:
@@ -58,17 +85,21 @@ def _entries(logs: FileEventLogs, uid: str) -> tuple[Entry, ...]:
 
 
 def _is_over(state: LocalState, namespace: str, name: str, uid: str) -> bool:
-    """The stream was deleted: nothing will follow."""
     stream = state.read("LiveStream", namespace, name)
     return stream is None or stream["metadata"]["uid"] != uid
 
 
+def shown(entry: Entry) -> dict[str, Any]:
+    """An event for JSON and YAML: times as everywhere else, with milliseconds."""
+    made: dict[str, Any] = msgspec.to_builtins(entry)
+    return made | {name: precise_timestamp(made[name]) for name in ("at", "recorded_at")}
+
+
 def _show(entry: Entry, output: str) -> None:
     if output == "json":
-        click.echo(msgspec.json.encode(entry).decode())
-        return
-    if output == "yaml":
-        click.echo(yaml.safe_dump([msgspec.to_builtins(entry)], sort_keys=False), nl=False)
-        return
-    broadcast = entry.broadcast.id if entry.broadcast is not None else ""
-    click.echo(f"{timestamp(entry.at)}  {entry.seq:>4}  {entry.type:<38} {broadcast:<24} {entry.reason}".rstrip())
+        click.echo(json.dumps(shown(entry)))
+    elif output == "yaml":
+        click.echo(yaml.safe_dump([shown(entry)], sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        broadcast = entry.broadcast.id if entry.broadcast is not None else ""
+        click.echo(f"{timestamp(entry.at)}  {entry.seq:>4}  {entry.type:<38} {broadcast:<24} {entry.reason}".rstrip())

@@ -49,10 +49,10 @@ def health(name: str, namespace: str, output: str, state_dir: Path) -> None:
     if output in ("json", "yaml"):
         show_structured({"health": figures.health, **figures.values, "dropped": figures.dropped}, output)
         return
-    click.echo(f"{'Health':<18}{figures.health}: {_MEANING[figures.health]}")
+    click.echo(f"{'Health':<20}{figures.health}: {_MEANING[figures.health]}")
     for label, key, scale, unit in _LINES:
         text = figures.text(key, scale, unit)
         if text:
-            click.echo(f"{label:<18}{text}")
+            click.echo(f"{label:<20}{text}")
     for reason, count in sorted(figures.dropped.items()):
-        click.echo(f"{'Dropped':<18}{count} × {reason}")
+        click.echo(f"{'Dropped':<20}{count} × {reason}")

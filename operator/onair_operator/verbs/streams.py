@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from onair_core.local_state import LocalState, LocalStateError
+from onair_core.playback.paths import watch_page
+from onair_operator.decide.times import unix_time
 from onair_operator.local.bookkeeping import for_people
 from onair_operator.verbs.common import (
     age,
     clear_errors,
     condition,
+    duration,
     namespace_option,
     note_if_stopped,
     opened,
@@ -20,9 +25,12 @@ from onair_operator.verbs.common import (
     show_table,
     state_dir_option,
 )
+from onair_operator.verbs.figures import Figures, read_figures
 
 _COLUMNS = ("NAMESPACE", "NAME", "PHASE", "CONNECTED", "READY", "PLAYBACK", "AGE")
-_WIDE = ("NAMESPACE", "NAME", "PHASE", "CONNECTED", "READY", "PLAYBACK", "ASSET", "WATCH", "AGE")
+_WIDE = (*_COLUMNS[:-1], "HEALTH", "BITRATE", "ASSET", "WATCH", "AGE")
+_ASSET_COLUMNS = ("NAMESPACE", "NAME", "STATE", "LIVE", "DURATION", "STREAM", "PLAYBACK", "AGE")
+_ASSET_WIDE = (*_ASSET_COLUMNS[:-1], "WATCH", "AGE")
 
 
 @click.command()
@@ -35,11 +43,17 @@ def streams(name: str | None, namespace: str | None, output: str, state_dir: Pat
     with clear_errors():
         state = opened(state_dir)
         found = [state.stream(namespace or "default", name)] if name else list(state.all("LiveStream", namespace))
+    found.sort(key=lambda stream: (stream["metadata"]["namespace"], stream["metadata"]["name"]))
     if output in ("json", "yaml"):
         shown = [for_people(value) for value in found]
         show_structured(shown[0] if name else shown, output)
         return
-    rows = [_row(stream, wide=output == "wide") for stream in found]
+    now = time.time() if state.is_running() else None
+    rows = []
+    figures = _figures(state) if output == "wide" else {}
+    for stream in found:
+        of_it = figures.get((stream["metadata"]["namespace"], stream["metadata"]["name"]), Figures())
+        rows.append(stream_row(stream, now=now, figures=of_it if output == "wide" else None))
     show_table(_WIDE if output == "wide" else _COLUMNS, rows, "No LiveStreams.")
     for stream in found:
         ready = condition(stream, "Ready")
@@ -48,35 +62,61 @@ def streams(name: str | None, namespace: str | None, output: str, state_dir: Pat
     note_if_stopped(state)
 
 
-def _row(stream: dict[str, Any], *, wide: bool) -> list[object]:
+def _figures(state: LocalState) -> dict[tuple[str, str], Figures]:
+    """None of any stream, when no process answers."""
+    try:
+        return read_figures(state)
+    except LocalStateError:
+        return {}
+
+
+def stream_row(stream: dict[str, Any], *, now: float | None, figures: Figures | None) -> list[object]:
+    """One line of the table; of the wide one with `figures`. `now`: Unix seconds, None when no process runs."""
     metadata, status = stream["metadata"], stream.get("status", {})
     playback = status.get("playback", [])
-    ready = condition(stream, "Ready")
     row: list[object] = [
         metadata["namespace"],
         metadata["name"],
         status.get("phase"),
-        status.get("connected", False),
-        ready.get("status") == "True",
+        _connected(status, now),
+        _ready(stream),
         ",".join(entry["id"] for entry in playback),
     ]
-    if wide:
-        url = playback[0]["url"] if playback else ""
-        base, _, last = url.rpartition("/")
-        row += [status.get("activeAsset"), f"{base}/watch/{last.removesuffix('.m3u8')}" if url else ""]
+    if figures is not None:
+        row += [
+            figures.health if figures.health != "unknown" else "",
+            figures.text("bitrate_bits", 1e6, "M"),
+            status.get("activeAsset"),
+            watch_page(playback[0]["url"]) if playback else "",
+        ]
     return [*row, age(metadata.get("creationTimestamp"))]
+
+
+def _connected(status: dict[str, Any], now: float | None) -> str:
+    """While the reconnect window is open, with how long it still is."""
+    if status.get("connected"):
+        return "yes"
+    deadline = status.get("broadcast", {}).get("deadline")
+    left = unix_time(deadline) - now if deadline and now is not None else 0
+    return f"no ({left:.0f}s left)" if left > 0 else "no"
+
+
+def _ready(stream: dict[str, Any]) -> object:
+    """A disabled stream is as it should be, and takes no publisher: neither yes nor no."""
+    ready = condition(stream, "Ready")
+    return "" if ready.get("reason") == "Disabled" else ready.get("status") == "True"
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("-n", "--namespace", help="Only this namespace; all without it, default for NAME.")
-@output_option("table", "json", "yaml")
+@output_option("table", "wide", "json", "yaml")
 @state_dir_option
 def assets(name: str | None, namespace: str | None, output: str, state_dir: Path) -> None:
-    """List Assets (recordings), or show one."""
+    """List Assets (recordings), the newest last, or show one."""
     with clear_errors():
         state = opened(state_dir)
-    found = list(state.all("Asset", namespace or ("default" if name else None)))
+    found = sorted(state.all("Asset", namespace or ("default" if name else None)), key=_began)
     if name:
         found = [asset for asset in found if asset["metadata"]["name"] == name]
         if not found:
@@ -85,25 +125,39 @@ def assets(name: str | None, namespace: str | None, output: str, state_dir: Path
         shown = [for_people(value) for value in found]
         show_structured(shown[0] if name else shown, output)
         return
-    rows = []
-    for asset in found:
-        metadata, status = asset["metadata"], asset.get("status", {})
-        playback = status.get("playback", [])
-        duration = status.get("duration")
-        rows.append(
-            [
-                metadata["namespace"],
-                metadata["name"],
-                status.get("state"),
-                status.get("isLive", False),
-                f"{duration:.1f}s" if duration is not None else "",
-                asset["spec"].get("liveStream", {}).get("name"),
-                ",".join(entry["id"] for entry in playback),
-                age(metadata.get("creationTimestamp")),
-            ]
-        )
-    columns = ("NAMESPACE", "NAME", "STATE", "LIVE", "DURATION", "STREAM", "PLAYBACK", "AGE")
-    show_table(columns, rows, "No recordings yet.")
+    now = time.time() if state.is_running() else None
+    rows = [asset_row(asset, now=now, wide=output == "wide") for asset in found]
+    show_table(_ASSET_WIDE if output == "wide" else _ASSET_COLUMNS, rows, "No recordings yet.")
+
+
+def _began(asset: dict[str, Any]) -> tuple[str, str]:
+    metadata = asset["metadata"]
+    return asset.get("status", {}).get("startedAt") or metadata.get("creationTimestamp", ""), metadata["name"]
+
+
+def asset_row(asset: dict[str, Any], *, now: float | None, wide: bool) -> list[object]:
+    """One line of the table. `now`: Unix seconds, None when no process runs."""
+    metadata, status = asset["metadata"], asset.get("status", {})
+    playback = status.get("playback", [])
+    row: list[object] = [
+        metadata["namespace"],
+        metadata["name"],
+        status.get("state"),
+        status.get("isLive", False),
+        _duration(status, now),
+        asset["spec"].get("liveStream", {}).get("name"),
+        ",".join(entry["id"] for entry in playback),
+    ]
+    if wide:
+        row.append(watch_page(playback[0]["url"]) if playback else "")
+    return [*row, age(metadata.get("creationTimestamp"))]
+
+
+def _duration(status: dict[str, Any], now: float | None) -> str:
+    """While it grows, the time since it began: status has its duration only now and then."""
+    if status.get("isLive"):
+        return f"{duration(now - unix_time(status['startedAt']))}+" if now and "startedAt" in status else ""
+    return duration(status["duration"]) if "duration" in status else ""
 
 
 @click.command()
@@ -123,9 +177,10 @@ def key(name: str, as_url: bool, rtmps: bool, namespace: str, output: str, state
         stream = state.stream(namespace, name)
         stream_key = state.stream_key(stream)
     server = stream["status"]["ingest"]["rtmps" if rtmps else "rtmp"]
-    if as_url:
+    if output in ("json", "yaml"):
+        url = {"url": f"{server}/{stream_key}"} if as_url else {}
+        show_structured({"server": server, "streamKey": stream_key, **url}, output)
+    elif as_url:
         click.echo(f"{server}/{stream_key}")
-    elif output in ("json", "yaml"):
-        show_structured({"server": server, "streamKey": stream_key}, output)
     else:
         click.echo(f"Server      {server}\nStream key  {stream_key}")

@@ -1,15 +1,22 @@
-"""`onair webhooks`: seeing webhooks without writing a receiver."""
+"""`onair webhooks`: seeing webhooks without writing a receiver, and how endpoints fare."""
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import click
 
+from onair_operator.verbs.common import output_option
+from onair_operator.verbs.endpoints import list_endpoints
+
 
 @click.group()
 def webhooks() -> None:
-    """Try out webhooks."""
+    """See how webhook endpoints fare, and try out webhooks."""
+
+
+webhooks.add_command(list_endpoints)
 
 
 @webhooks.command()
@@ -20,20 +27,22 @@ def webhooks() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the endpoint's signing secret; several lines are several secrets. Without it nothing is verified.",
 )
-@click.option("--output", "-o", type=click.Choice(["lines", "json"]), default="lines", show_default=True)
+@output_option("lines", "json", "yaml")
 def listen(host: str, port: int, secret_file: Path | None, output: str) -> None:
-    """Receive webhooks and print each on a line, verified.
+    """Receive webhooks and print each, verified.
 
-    A webhook whose signature is wrong is answered with 400 and shown as REFUSED.
+    A line for each; with -o json or yaml all of it. A webhook whose signature is wrong is answered with 400 and shown
+    as REFUSED.
     """
     import asyncio
 
-    from onair_operator.webhooks.receive import serve
+    from onair_operator.webhooks.receive import SHOWN, serve
 
     secrets = tuple(filter(None, map(bytes.strip, secret_file.read_bytes().splitlines()))) if secret_file else ()
     if secret_file and not secrets:
         raise click.UsageError(f"{secret_file} is empty")
     try:
-        asyncio.run(serve(host, port, secrets, click.echo, as_json=output == "json"))
+        asyncio.run(serve(host, port, secrets, click.echo, SHOWN[output]))
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        hint = "; another --port, or 0 for a free one?" if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error

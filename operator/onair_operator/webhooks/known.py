@@ -72,7 +72,7 @@ class Known:
             metrics.EXPIRED.labels(self.endpoint.namespace, self.endpoint.name).inc(count)
             about.warning("webhooks given up", events=count)
         else:
-            about.info("webhook not delivered, will be tried again")
+            about.debug("webhook not delivered, will be tried again")
         self._failing[subject.uid] = self._failing.get(subject.uid, 0) + 1
         failure = Failure(at=at, code=outcome.status, problem=outcome.problem, excerpt=outcome.excerpt)
         self._show(replace(self.status, last_failure=failure))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import yaml
 from aiohttp import web
 
 from onair_operator.webhooks.signature import HEADERS, verify
@@ -79,11 +80,26 @@ def line(received: Received) -> str:
     return "".join(c if c.isprintable() else "�" for c in "  ".join(fields))
 
 
-async def serve(host: str, port: int, secrets: Sequence[bytes], show: Callable[[str], None], *, as_json: bool) -> None:
-    """Listens until SIGINT or SIGTERM; `show` gets the address first, then a line for each webhook."""
+def _as_json(received: Received) -> str:
+    return msgspec.json.encode(received.webhook).decode()
+
+
+def _as_yaml(received: Received) -> str:
+    """A document of its own: what follows does not run into it."""
+    return "---\n" + yaml.safe_dump(received.webhook, sort_keys=False, allow_unicode=True).rstrip()
+
+
+SHOWN: dict[str, Callable[[Received], str]] = {"lines": line, "json": _as_json, "yaml": _as_yaml}
+"""How a webhook can be shown."""
+
+
+async def serve(
+    host: str, port: int, secrets: Sequence[bytes], show: Callable[[str], None], shown: Callable[[Received], str]
+) -> None:
+    """Listens until SIGINT or SIGTERM; `show` gets the address first, then each webhook as `shown`."""
 
     def received(webhook: Received) -> None:
-        show(msgspec.json.encode(webhook.webhook).decode() if as_json else line(webhook))
+        show(shown(webhook))
 
     runner = web.AppRunner(application(secrets, received), access_log=None, shutdown_timeout=1)
     await runner.setup()
