@@ -19,6 +19,10 @@ $(VENV)/.installed-dev: pyproject.toml tools/venv.sh $(VENV)/.installed
 	tools/venv.sh $(PYTHON) $(VENV) dev
 	@touch $@
 
+$(VENV)/.installed-fuzz: pyproject.toml tools/venv.sh $(VENV)/.installed
+	tools/venv.sh $(PYTHON) $(VENV) fuzz
+	@touch $@
+
 .PHONY: install
 install: $(VENV)/.installed player ## The `onair` command in .venv/bin
 
@@ -64,9 +68,14 @@ bench: $(VENV)/.installed-dev ## OnAir beside nginx-rtmp and pyrtmp; see bench/R
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
 
+SOAK_SEGMENTS ?= 10000
+.PHONY: soak
+soak: $(VENV)/.installed-dev ## Days of a stream in minutes: memory over SOAK_SEGMENTS segments (10000)
+	$(BIN)/python bench/soak.py --segments $(SOAK_SEGMENTS)
+
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
-fuzz: $(VENV)/.installed-dev ## Fuzz what the internet can reach, FUZZ_SECONDS for each target (60)
+fuzz: $(VENV)/.installed-fuzz ## Fuzz what the internet can reach, FUZZ_SECONDS for each target (60)
 	$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import io
 import socket
 import struct
 import time
@@ -19,7 +20,11 @@ def load_stream(gop: int = 60) -> list[tuple[int, int, bytes]]:
         CACHE.mkdir(parents=True, exist_ok=True)
         encode(file.with_suffix(".new"), gop)
         file.with_suffix(".new").rename(file)
-    data = file.read_bytes()
+    return read_flv(file.read_bytes())
+
+
+def read_flv(data: bytes) -> list[tuple[int, int, bytes]]:
+    """(message type, milliseconds, body) of a file's audio and video tags."""
     tags, at = [], 13
     while at < len(data):
         kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
@@ -72,6 +77,34 @@ def encode(file: Path, gop: int) -> None:
                     frame.pict_type = PictureType.NONE  # the filter marks every picture as a key frame
                 output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
+
+
+def encode_small() -> bytes:
+    """10 s of 160x90 at 30 frames a second, GOP of 2 s, with sound: an FLV file."""
+    import av
+    from av.video.frame import PictureType
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="flv") as output:
+        video = output.add_stream("libx264", rate=30, options={"preset": "veryfast", "g": "60", "sc_threshold": "0"})
+        video.width, video.height, video.pix_fmt, video.bit_rate = 160, 90, "yuv420p", 60_000
+        audio = output.add_stream("aac", rate=48000)
+        audio.layout, audio.bit_rate = "stereo", 32_000
+        for number in range(300):
+            frame = av.VideoFrame(160, 90, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes((number % 200,)) * plane.buffer_size)
+            frame.pts, frame.pict_type = number, PictureType.NONE
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+        for number in range(469):
+            sound = av.AudioFrame("fltp", "stereo", 1024)
+            sound.rate, sound.pts = 48000, number * 1024
+            for plane in sound.planes:
+                plane.update(bytes(plane.buffer_size))
+            output.mux(audio.encode(sound))
+        output.mux(audio.encode(None))
+    return buffer.getvalue()
 
 
 def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> None:
@@ -158,8 +191,9 @@ def message(kind: int, stamp: int, body: bytes, chunk: int) -> bytes:
         + bytes((kind,))
         + b"\1\0\0\0"
     )
+    extended = stamp.to_bytes(4, "big") if stamp >= 0xFFFFFF else b""
     pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)]
-    return header + bytes((0xC0 | csid,)).join(pieces)
+    return header + extended + (bytes((0xC0 | csid,)) + extended).join(pieces)
 
 
 def _control(kind: int, body: bytes) -> bytes:
