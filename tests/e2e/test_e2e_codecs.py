@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from encoders import AAC, AC3, AV1, EAC3, FLAC, MP3, OPUS, VP9, X264, X265, FFmpeg, FFmpeg9, Tracks, need
+from playwright.async_api import expect
 from service import Service, until
 from viewers import Viewer, decode, following, get, playlists, watch_url
 
@@ -86,6 +87,27 @@ async def test_chromium_plays_it(onair_local: Service, tmp_path: Path, viewer: V
     await viewer.open(watch_url(onair_local.playback_url("keynote")))
     await viewer.sees("live", "playing")
     await viewer.moves_on(2.0)
+    await encoder.stop()
+
+
+@pytest.mark.browser
+async def test_a_viewer_chooses_the_sound(onair_local: Service, tmp_path: Path, viewer: Viewer) -> None:
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X264, (AAC, AAC)))
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    url = onair_local.playback_url("keynote")
+    asked: list[str] = []
+    viewer.page.on("request", lambda request: asked.append(request.url))
+    await viewer.open(watch_url(url))
+    await viewer.moves_on()
+    menu = viewer.page.locator("#sounds")
+    await expect(menu).to_be_visible()
+    assert await menu.locator("option").all_text_contents() == ["Main", "Track 1"]
+    assert not any("/audio-1/" in address for address in asked), "the default is played first"
+    await menu.select_option("Track 1")
+    await until(lambda: any("/audio-1/" in address for address in asked), "the other sound is loaded")
+    await viewer.moves_on()
+    await viewer.page.screenshot(path=tmp_path / "sounds.png")
     await encoder.stop()
 
 

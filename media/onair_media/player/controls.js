@@ -15,11 +15,13 @@ export function clock(seconds) {
 }
 
 /**
- * Wire the controls to `video`. `edge()`: where a live viewer should be, or null while nothing is live.
+ * Wire the controls to `video`. `edge()`: where a live viewer should be, or null while nothing is live. `sounds()`: the
+ * audio tracks, [{name, chosen}]; `choose(index)`: play that one.
  * Returns {update}, to be called several times a second.
  */
-export function wireControls(video, edge) {
+export function wireControls(video, edge, sounds, choose) {
   const [player, seek, time, live] = [$("player"), $("seek"), $("time"), $("live")];
+  const menu = $("sounds");
   let seeking = false;
 
   const range = () => {
@@ -51,6 +53,7 @@ export function wireControls(video, edge) {
   $("unmute").onclick = () => setMuted(false);
   $("fullscreen").onclick = toggleFullscreen;
   live.onclick = goLive;
+  menu.onchange = () => choose(menu.selectedIndex);
   $("volume").oninput = (event) => {
     video.volume = Number(event.target.value);
     video.muted = video.volume === 0;
@@ -80,7 +83,7 @@ export function wireControls(video, edge) {
     j: () => seekBy(-10),
   };
   document.addEventListener("keydown", (event) => {
-    const onSlider = event.target instanceof HTMLInputElement;
+    const onSlider = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
     const onButton = event.target instanceof HTMLButtonElement;
     if (event.ctrlKey || event.metaKey || event.altKey || onSlider || (onButton && event.key === " ")) return;
     const action = document.documentElement.dataset.state === "waiting" ? null : keys[event.key];
@@ -118,12 +121,22 @@ export function wireControls(video, edge) {
     }
     time.textContent = isLive || !end ? "" : `${clock(video.currentTime - start)} / ${clock(end - start)}`;
 
+    showSounds();
     live.hidden = !isLive;
     const behind = isLive ? end - video.currentTime : 0;
     const atEdge = behind < AT_EDGE && !video.paused;
     live.classList.toggle("at-edge", atEdge);
     $("live-text").textContent = atEdge ? "Live" : `${clock(behind)} behind · Go live`;
     live.setAttribute("aria-label", atEdge ? "Live" : `${clock(behind)} behind live. Go live`);
+  }
+  function showSounds() {
+    const tracks = sounds();
+    menu.hidden = tracks.length < 2;
+    const names = tracks.map(({ name }) => name);
+    if (names.join("\n") !== Array.from(menu.options, ({ text }) => text).join("\n")) {
+      menu.replaceChildren(...names.map((name) => new Option(name)));
+    }
+    if (document.activeElement !== menu) menu.selectedIndex = tracks.findIndex(({ chosen }) => chosen);
   }
   for (const type of ["play", "pause", "volumechange", "durationchange", "seeked"]) video.addEventListener(type, update);
   return { update };

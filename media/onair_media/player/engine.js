@@ -12,7 +12,8 @@ export function engineName(video) {
 
 /**
  * Start playing. `lost(unsupported)` is called at most once, when playback cannot go on by itself.
- * Returns {edge(), stop()}: edge() is where a live viewer should be, in the video's seconds; null if not live.
+ * Returns {edge(), sounds(), choose(index), stop()}: edge() is where a live viewer should be, in the video's seconds; null
+ * if not live. sounds() are the audio tracks, [{name, chosen}].
  */
 export function startEngine(video, address, lost) {
   return engineName(video) === "hls.js" ? startHls(video, address, lost) : startNative(video, address, lost);
@@ -51,6 +52,8 @@ function startHls(video, address, lost) {
   hls.attachMedia(video);
   return {
     edge: () => (hls.latestLevelDetails?.live ? hls.liveSyncPosition : null),
+    sounds: () => hls.audioTracks.map((track, index) => ({ name: track.name, chosen: index === hls.audioTrack })),
+    choose: (index) => { hls.audioTrack = index; },
     stop: () => hls.destroy(),
   };
 }
@@ -66,6 +69,10 @@ function startNative(video, address, lost) {
         ? Math.max(seekable.start(0), seekable.end(seekable.length - 1) - NATIVE_HOLD_BACK)
         : null;
     },
+    sounds: () => Array.from(video.audioTracks ?? [], ({ label, language, enabled }, index) => (
+      { name: label || language || `Track ${index + 1}`, chosen: enabled }
+    )),
+    choose: (index) => Array.from(video.audioTracks ?? []).forEach((track, i) => { track.enabled = i === index; }),
     stop: () => {
       video.removeEventListener("error", onError);
       video.removeAttribute("src");

@@ -26,7 +26,12 @@ const token = new URLSearchParams(location.search).get("token");
 const address = `/${playbackId}.m3u8${token === null ? "" : `?token=${encodeURIComponent(token)}`}`;
 
 let engine = null;
-const controls = wireControls(video, () => engine?.edge() ?? null);
+const controls = wireControls(
+  video,
+  () => engine?.edge() ?? null,
+  () => engine?.sounds() ?? [],
+  (index) => engine?.choose(index),
+);
 
 function show(state, headline = "", detail = "", action = null) {
   root.dataset.state = state;
