@@ -250,6 +250,13 @@ def test_metadata_has_a_rate_of_values_and_what_is_beyond_is_dropped() -> None:
     assert encoder.send(DATA, amf("onMetaData", {"times": [0] * 1001})) == []
 
 
+def test_metadata_does_not_cost_the_goodbye() -> None:
+    encoder = live(Limits(amf_values_per_second=1000, max_amf_values=1000))
+    for _ in range(5):
+        encoder.send(DATA, amf("onMetaData", {"times": [0] * 990}))
+    assert encoder.say("FCUnpublish", 6, None, "KEY") == [PublishEnded()]
+
+
 def test_metadata_of_an_unknown_connection_is_not_even_read() -> None:
     encoder = Encoder(ServerConnection(Limits(max_amf_values=10, amf_values_per_second=1)))
     for _ in range(20):

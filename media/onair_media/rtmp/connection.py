@@ -208,10 +208,10 @@ class ServerConnection:
             if self._commands.left(self._now) < 1:
                 raise ProtocolError("too many commands", "commands_per_second")
             self._commands.take()
-            return self._command(self._values(kind, payload), message.stream)
+            return self._command(self._values(kind, payload, self._limits.amf_values_of_any_command), message.stream)
         elif kind in (_DATA_AMF0, _DATA_AMF3):
             if self._publishing is not None:
-                return _metadata(self._values(kind, payload))
+                return _metadata(self._values(kind, payload, 0))
         else:
             self.ignored["unknown_message_type"] += 1
         return None
@@ -230,13 +230,16 @@ class ServerConnection:
         # Too small a window would make us answer every packet; a nonsensical one is treated as if it had not come.
         self._peer_window = max(size, 64 * 1024) if size else DEFAULT_PEER_WINDOW
 
-    def _values(self, kind: int, payload: bytes) -> list[object]:
-        """The values of a command or of metadata; none, counted in `ignored`, when they are not understood."""
+    def _values(self, kind: int, payload: bytes, always: int) -> list[object]:
+        """The values of a message; none, counted in `ignored`, when it is not understood or has too many.
+
+        `always`: so many it may have whatever came before.
+        """
         if len(payload) > self._limits.max_command:
             raise ProtocolError(f"command of {len(payload)} bytes", "max_command")
         if kind in (_COMMAND_AMF3, _DATA_AMF3) and payload[:1] == b"\0":
             payload = payload[1:]  # AMF3 messages of encoders are AMF0 behind a zero byte
-        affordable = self._amf_values.left(self._now)
+        affordable = max(self._amf_values.left(self._now), always)
         allowed = min(affordable, self._limits.max_amf_values)
         decoder = amf0.Decoder(payload, self._limits.max_amf_depth, allowed)
         try:

@@ -58,6 +58,8 @@ class Limits:
     """In one message: a table of keyframes has some thousands."""
     amf_values_per_second: int = 10_000
     """About 1 µs each; a message beyond it is dropped."""
+    amf_values_of_any_command: int = 100
+    """So many a command may have even then: metadata must not cost an encoder its goodbye."""
     commands_per_second: int = 50
     controls_per_second: int = 50
     """Set Chunk Size, pings, acknowledgements: an encoder sends one in a second at most."""
