@@ -251,7 +251,7 @@ async def comes_and_goes_with_a_key(it: Attacker) -> None:
             if number % 2:
                 await one.send(CONFIGURED + video(KEY_FRAME))
             await one.says_goodbye()
-        if number % 10 == 9:
+        if number % 5 == 4:
             look()
 
     def order() -> list[str]:

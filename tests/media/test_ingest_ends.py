@@ -19,7 +19,7 @@ from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.ticker import Ticker
 from onair_media.ingest.wire import Wire
-from onair_media.rtmp import ServerConnection
+from onair_media.rtmp import Limits, ServerConnection
 
 
 @pytest.fixture
@@ -151,6 +151,22 @@ def test_refused_and_reset_with_more_behind_in_one_read(
         assert defects == [] and server.rejected == {"unknown_key": 10}
 
     run(story())
+
+
+async def test_a_publisher_who_was_held_back_is_heard_to_the_end(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sent a flood, and is ended in the middle of it: that it has gone is noticed at once."""
+    monkeypatch.setattr(session_module, "LINGER_SECONDS", 3600)
+    server = RtmpServer(sink, limits=Limits(messages_per_second=1, messages_at_once=1))
+    await server.start("127.0.0.1", 0)
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    client.writer.write(wire.message(b"", kind=wire.AUDIO) + b"\xc4" * 100)
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+    closing = asyncio.create_task(server.close())
+    assert b"restarting" in await client.is_closed()
+    client.writer.close()
+    await asyncio.wait_for(closing, 10)
 
 
 class Owner:

@@ -148,6 +148,11 @@ class PublisherSession:
     def _closed(self) -> bool:
         return self._stage is _Stage.CLOSED
 
+    @property
+    def _held_back(self) -> bool:
+        """It sent more messages than it may: they are taken at the next ticks, and nothing is read before."""
+        return self._stage is _Stage.LIVE and self._rtmp.throttled
+
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
         try:
@@ -192,14 +197,14 @@ class PublisherSession:
         live = self._stage is _Stage.LIVE
         waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
-            if self._rtmp.throttled:
+            if self._held_back:
                 self._take(b"")
-            if not self._rtmp.throttled:
+            if not self._held_back:
                 budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
                 for data in self._wire.read(thorough=not live, budget=budget):
                     self.bytes_received += len(data)
                     self._take(data)
-                    if self._rtmp.throttled or self._closed:
+                    if self._held_back or self._closed:
                         self._wire.enough()
             if self._closed:
                 return False
@@ -212,7 +217,7 @@ class PublisherSession:
             self._lost(str(error))
             return False
         self._look_at_the_clock()
-        return self._wire.more and not self._rtmp.throttled and not self._closed
+        return self._wire.more and not self._held_back and not self._closed
 
     def _take(self, data: memoryview | bytes) -> None:
         if self._over:
