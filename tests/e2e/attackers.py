@@ -116,6 +116,11 @@ def publish(key: object) -> bytes:
     return command("publish", 3, None, key, "live", stream=1)
 
 
+def begun(csid: int, *, declared: int = 0xFFFFFF, size: int = 128) -> bytes:
+    """The first chunk of a message that is not finished."""
+    return wire.chunks(bytes(size), csid=csid, declared=declared, size=size)[0]
+
+
 # What must come of it
 
 
@@ -160,6 +165,18 @@ def published(*pieces: bytes) -> Attack:
         await it.publish()
         await it.send(b"".join(pieces))
         await it.says_goodbye()
+
+    return attack
+
+
+def told_what_can_be_packaged(*pieces: bytes) -> Attack:
+    """As a publisher with a key, these bytes; the server ends it and says that the codec is not one it packages."""
+
+    async def attack(it: Attacker) -> None:
+        await it.publish()
+        await it.send(b"".join(pieces))
+        await it.hears(b"cannot be packaged")
+        await it.is_cut()
 
     return attack
 

@@ -209,3 +209,27 @@ async def test_who_reads_late_still_hears_all_of_it(sink: Sink, key: str) -> Non
     assert (b"NetStream.Unpublish.Success" if key == KEY else b"No stream has this key.") in said
     client.writer.close()
     await asyncio.wait_for(owner.closed.wait(), 10)
+
+
+async def test_who_never_reads_is_cut_when_too_much_waits_for_it(sink: Sink) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setblocking(False)
+    gate = Gate(AdmissionLimits())
+    owner, ticket = Owner(), gate.enter("192.0.2.1")
+    assert ticket is not None
+    PublisherSession(
+        Wire(ours, 2000),
+        ServerConnection(),
+        ticket,
+        "",
+        sink,
+        Ticker(),
+        owner,
+        handshake_by=asyncio.get_running_loop().time() + 10,
+    )
+    question = wire.message(wire.amf("FCPublish", 2, None, KEY), csid=3, kind=wire.COMMAND, stream=0)
+    theirs.sendall(wire.HANDSHAKE + question * 80)
+    await asyncio.wait_for(owner.closed.wait(), 10)
+    assert gate.rejected == {"max_unsent": 1}
+    theirs.close()
