@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -632,6 +632,16 @@ async def test_status_and_metrics_follow(store: FileEventLogs, clock: Clock, rec
     assert metric("onair_webhook_pending_events", **labels) == 0
 
 
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """Whatever else in this process has said what is worth a line."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("every_level")
 async def test_neither_url_nor_secret_is_logged(store: FileEventLogs, clock: Clock, receiver: Receiver) -> None:
     receiver.answer = broken
     with structlog.testing.capture_logs() as logs:
