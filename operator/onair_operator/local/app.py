@@ -23,6 +23,7 @@ from prometheus_client import REGISTRY, generate_latest
 from onair_core.local_state import LocalState
 from onair_core.manifests import Problem
 from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS
+from onair_media.ingest import runtime
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
@@ -153,6 +154,7 @@ async def _running(
         stack.callback(REGISTRY.unregister, collector)
         await control.reconcile()
         await control.start_endpoints()
+        runtime.tune()
         # Publishers are told and cut first: their events still reach log, status and webhooks.
         rtmp.serve()
         stack.push_async_callback(rtmp.close)

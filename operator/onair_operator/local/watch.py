@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 2.0
 DEBOUNCE_MS = 200
 # The watching thread wakes up this often, also when nothing happens.
-STEP_MS = 200
+STEP_MS = 500
 
 
 async def watch(
