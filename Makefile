@@ -61,10 +61,11 @@ format: $(VENV)/.installed-dev ## Let ruff mend what it can
 docs: $(VENV)/.installed-dev ## docs/reference.md from the CRDs
 	$(BIN)/python -m onair_core.manifests.reference
 
+BENCH_ARGS ?=
 .PHONY: bench
-bench: $(VENV)/.installed-dev ## OnAir beside nginx-rtmp and pyrtmp; see bench/README.md
+bench: $(VENV)/.installed-dev ## OnAir beside its peers; shorter with BENCH_ARGS="--rounds 1 --publishers 10"
 	tools/test-tools.sh nginx libnginx-mod-rtmp wrk
-	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/ingest.py $(BENCH_ARGS)
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
 
