@@ -7,6 +7,7 @@ import math
 import pytest
 from cmaf_frames import AAC_FRAME_MS, Encoder, audio, samples, video
 
+from onair_core.contract import PackagingSettings
 from onair_media.cmaf import Segment
 from onair_media.cmaf.gathering import Gathering
 
@@ -151,3 +152,23 @@ def test_it_says_for_how_long_nothing_can_come_out() -> None:
         if len(encoder.segments) > before:
             assert quiet <= 1 / 30 + 0.06, f"a segment ended at {at / 1000:.2f}, not expected before {waited_until:.2f}"
     assert encoder.packager.quiet_seconds > 0.0
+
+
+def test_what_an_earlier_epoch_has_promised_holds_from_the_first_segment_on() -> None:
+    """TARGETDURATION 1 of an encoder with a GOP of 1 s; the one that comes back has 5 s, the class now wants 4."""
+    encoder = Encoder(PackagingSettings(segment_seconds=4.0), tracks=("video", "audio"), resumed=True)
+    encoder.packager.fix_target_duration(1)
+    encoder.connect()
+    encoder.run(12, gop=150)
+    encoder.disconnect()
+    assert all(int(s.tracks["video"].duration + 0.5) <= 1 for s in encoder.segments)
+
+
+def test_a_class_that_wants_longer_segments_than_were_promised_does_not_cut_between_idrs() -> None:
+    encoder = Encoder(PackagingSettings(segment_seconds=4.0), tracks=("video", "audio"), resumed=True)
+    encoder.packager.fix_target_duration(1)
+    encoder.packager.set_steady()
+    encoder.connect()
+    encoder.run(10, gop=30)
+    encoder.disconnect()
+    assert all(segment.tracks["video"].independent for segment in encoder.segments)

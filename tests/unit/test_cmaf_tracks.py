@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cmaf_frames import AAC, AAC_FRAME_MS, Encoder, audio, h264, mdhd_timescale, samples, video
 
-from onair_media.cmaf import TrackInfo
+from onair_media.cmaf import CodecChanged, TrackInfo
 from onair_media.flv import AudioConfig, AudioFrame, Colour, VideoColour, VideoConfig, VideoFrame
 from onair_media.hls import Bandwidth, multivariant_playlist, together
 
@@ -221,3 +221,43 @@ def test_a_picture_whose_nal_units_do_not_fit_is_dropped_and_the_next_one_is_not
     encoder.disconnect()
     assert encoder.packager.dropped == {"NAL units that do not fit their frame": 1}
     assert encoder.numbers("video") == [n for n in range(90) if n != 45]
+
+
+# Connections
+
+
+def test_a_connection_with_fewer_tracks_is_not_waited_for_longer_than_any_other() -> None:
+    encoder = Encoder()
+    connect(encoder, (0, 1))
+    run(encoder, 3, (0, 1))
+    encoder.disconnect()
+    connect(encoder, (0,))
+    run(encoder, 3, (0,), start=500_000)
+    assert encoder.packager.started
+
+
+def test_another_codec_hands_on_what_this_connection_sends_and_nothing_older() -> None:
+    encoder = Encoder()
+    connect(encoder, (0, 1))
+    run(encoder, 3, (0, 1))
+    encoder.disconnect()
+    encoder.packager.connect(1_790_000_100.0)
+    av1 = VideoConfig("av1", bytes.fromhex("81000c00"))
+    (change,) = encoder.packager.video(0, av1)
+    assert change == CodecChanged("video", "avc", "av1", (av1,))
+
+
+def test_another_codec_is_one_after_a_restart_too() -> None:
+    codecs = {"video": "avc1.42c00b", "audio": "mp4a.40.2"}
+    encoder = Encoder(resumed=True, tracks=("video", "audio"), codecs=codecs)
+    encoder.packager.connect(1_790_000_100.0)
+    assert not encoder.packager.video(0, h264()[0]), "another profile of the same codec is no other codec"
+    mp3 = AudioFrame("mp3", memoryview(bytes.fromhex("fffb946400000000")))
+    (change,) = encoder.packager.audio(0, mp3)
+    assert isinstance(change, CodecChanged)
+    assert (change.old, change.new) == ("mp4a.40.2", "mp3")
+    assert encoder.packager.codecs == codecs | {"video": h264_codec(encoder)}
+
+
+def h264_codec(encoder: Encoder) -> str:
+    return encoder.packager._catalogue.describe("video").info.codec

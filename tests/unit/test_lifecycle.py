@@ -382,3 +382,12 @@ def test_warnings_are_about_a_running_broadcast() -> None:
     channel = live()
     channel.feed(lc.Warn(E.STREAM_WARNING, "RecordingStalled", "The disk is full."))
     assert channel.emitted[-1].data == {"reason": "RecordingStalled", "message": "The disk is full."}
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(0.0, E.ASSET_ERRORED), (1.5, E.ASSET_COMPLETED), (None, E.ASSET_COMPLETED)]
+)
+def test_a_recording_without_anything_in_it_is_errored(kept: float | None, told: E) -> None:
+    """The process was killed between the first frame and the first segment, say."""
+    ended = lc.Emit(E.ASSET_COMPLETED, FIRST, {"reason": "Completed"})
+    assert lc.told_of_content(ended, kept).type is told

@@ -83,7 +83,8 @@ class SegmentBuilder:
         """Once and for all; `seconds`: an earlier epoch's."""
         if self._rule.target_duration is None:
             value = seconds or segmenter.target_duration(self._rule.segment_seconds, self._longest)
-            self._set_rule(replace(self._rule, target_duration=value))
+            wanted = min(self._rule.segment_seconds, float(value))
+            self._set_rule(replace(self._rule, target_duration=value, segment_seconds=wanted))
         return self._rule.target_duration or 0
 
     def set_steady(self) -> None:

@@ -10,7 +10,16 @@ from enum import Enum, auto
 from onair_core.playback.renditions import Rendition, audio_rendition, is_video
 from onair_media.cmaf.init import VIDEO_TIMESCALE
 from onair_media.cmaf.model import TrackInfo
-from onair_media.flv import AudioConfig, Colour, MediaError, VideoConfig, describe_audio, describe_video, normalised
+from onair_media.flv import (
+    AudioConfig,
+    Colour,
+    MediaError,
+    VideoConfig,
+    describe_audio,
+    describe_video,
+    family,
+    normalised,
+)
 
 MAX_AUDIO_TRACKS = 8
 _LANGUAGE, _NAME = ("language", "lang"), ("name", "title", "label", "trackName")
@@ -43,13 +52,17 @@ class Described:
 
 
 class Catalogue:
-    """One broadcast's. `dropped` counts, by reason, what cannot be used."""
+    """One broadcast's. `dropped` counts, by reason, what cannot be used.
 
-    def __init__(self, dropped: Counter[str]) -> None:
+    `codecs`: the RFC 6381 strings of what earlier epochs have.
+    """
+
+    def __init__(self, dropped: Counter[str], codecs: Mapping[Rendition, str] | None = None) -> None:
         self.configs: dict[Rendition, Config] = {}
         self.expected: set[Rendition] = set()
         """Audio tracks that metadata announces."""
         self._dropped = dropped
+        self._earlier = dict(codecs or {})
         self._colour: Colour | None = None
         self._labels: dict[Rendition, tuple[str, str]] = {}
 
@@ -68,12 +81,19 @@ class Catalogue:
             self._dropped["audio track beyond the most allowed"] += 1
             return News.UNUSABLE
         try:
-            _describe(config)
+            codec = _describe(config).info.codec
         except MediaError as error:
             self._dropped[error.reason] += 1
             return News.UNUSABLE
+        if known is None and family(self._earlier.get(rendition, codec)) != family(codec):
+            return News.OTHER_CODEC
         self.configs[rendition] = config
         return News.FIRST if known is None else News.CHANGED
+
+    @property
+    def codecs(self) -> dict[Rendition, str]:
+        """RFC 6381 strings of everything that was learned, in this epoch or an earlier one."""
+        return self._earlier | {name: self.describe(name).info.codec for name in self.configs}
 
     def learn_colour(self, colour: Colour | None) -> None:
         """Holds for the video configuration that `learn` gets next."""

@@ -63,7 +63,8 @@ Output = InitSegment | Segment | CodecChanged
 
 
 class Packager:
-    """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed.
+    """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed, and
+    in which `codecs`.
 
     `now` is to be set to the Unix time before a frame is given, as long as `started` is False.
     """
@@ -76,14 +77,16 @@ class Packager:
         media_origin: float = 0.0,
         audio_only: bool = False,
         tracks: tuple[Rendition, ...] | None = None,
+        codecs: Mapping[Rendition, str] | None = None,
         resumed: bool = False,
     ) -> None:
         self.broadcast = broadcast
         self.dropped: Counter[str] = Counter()
         self.now = 0.0
         self._audio_only = audio_only
-        self._catalogue = Catalogue(self.dropped)
+        self._catalogue = Catalogue(self.dropped, codecs)
         self._video_track: int | None = None  # of several, the one that came first
+        self._announced: set[Rendition] = set()  # whose configuration this connection has sent
         self._nal_length = 0
         self._unwrapper = Unwrapper()
         self._clock = MediaClock()
@@ -122,6 +125,11 @@ class Packager:
         return self._builder.renditions
 
     @property
+    def codecs(self) -> dict[Rendition, str]:
+        """The RFC 6381 strings of the broadcast's tracks."""
+        return self._catalogue.codecs
+
+    @property
     def discontinuities(self) -> int:
         return self._builder.discontinuities
 
@@ -134,6 +142,7 @@ class Packager:
         self.now = wall
         self._unwrapper = Unwrapper()
         self._video_track = None
+        self._announced.clear()
         self._builder.break_here()
         self._wait(rebase=True)
 
@@ -212,11 +221,17 @@ class Packager:
     # Configuration
 
     def _configure(self, rendition: Rendition, config: Config) -> list[Output]:
+        before = self._catalogue.codecs.get(rendition, "") if rendition not in self._catalogue.configs else ""
         known = self._catalogue.configs.get(rendition)
         news = self._catalogue.learn(rendition, config)
-        if news is News.OTHER_CODEC and known is not None:
-            others = tuple(other for name, other in self._catalogue.configs.items() if name != rendition)
-            return [CodecChanged(rendition, known.codec, config.codec, (*others, config))]
+        self._announced.add(rendition)
+        if news is News.OTHER_CODEC:
+            others = tuple(
+                other
+                for name, other in self._catalogue.configs.items()
+                if name != rendition and name in self._announced
+            )
+            return [CodecChanged(rendition, known.codec if known else before, config.codec, (*others, config))]
         if is_video(rendition) and news in (News.FIRST, News.CHANGED):
             self._nal_length = self._catalogue.describe(rendition).nal_length
         if news is not News.CHANGED:
@@ -273,7 +288,7 @@ class Packager:
         missing = self._expected() - self._held.present
         if missing and self._held.size < MAX_HELD_BYTES:
             patience = SECOND_TRACK_SECONDS
-            if any(rendition in self._catalogue.configs for rendition in missing):
+            if missing & self._announced:
                 patience = CONFIGURED_TRACK_SECONDS
             if waited < patience:
                 return []

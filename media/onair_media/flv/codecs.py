@@ -20,6 +20,11 @@ _RECORD_OF = {"ac3": ac3.record_of, "eac3": ac3.record_of, "mp3": mp3.record_of}
 _SAMPLES = {"opus": opus.packet_samples, "flac": flac.frame_samples}
 
 
+def family(codec: str) -> str:
+    """Which codec an RFC 6381 string means, whatever the profile: players cannot go on with another."""
+    return codec if codec.startswith("mp4a.40.34") else codec.partition(".")[0]
+
+
 def describe_video(config: VideoConfig) -> VideoInfo:
     """Raises `MediaError`."""
     return _VIDEO[config.codec](config.record)

@@ -136,6 +136,8 @@ class Channel:
     def configure(self, config: ChannelConfig) -> None:
         """The whole desired configuration. A live broadcast goes on unless ending it is the change's meaning."""
         self.config = config
+        if self._production.pipeline is not None:
+            self._production.pipeline.limit_bitrate(config.max_ingest_bitrate)
         self._feed(lifecycle.Configure(lifecycle.Settings.of(config)))
 
     def complete(self, broadcast_id: str) -> None:
@@ -284,16 +286,20 @@ class Channel:
 
     def _number(self, emit: lifecycle.Emit, now: float) -> JournalEvent:
         self._numbers += 1
-        data: dict[str, Any] = dict(emit.data)
-        if emit.type in _ASSET_EVENTS:
-            try:
-                data |= self._production.asset_data()
-            except Exception:
-                log.exception("an event without the asset's content", stream=str(self.config.stream))
+        content = self._asset_content() if emit.type in _ASSET_EVENTS else {}
+        emit = lifecycle.told_of_content(emit, content.get("duration"))
+        data = {**emit.data, **content}
         log.info("event", stream=str(self.config.stream), type=emit.type.value, **emit.data)
         return JournalEvent(
             epoch=self._epoch, n=self._numbers, type=emit.type, at=now, broadcast=emit.broadcast, data=data
         )
+
+    def _asset_content(self) -> dict[str, Any]:
+        try:
+            return self._production.asset_data()
+        except Exception:
+            log.exception("an event without the asset's content", stream=str(self.config.stream))
+            return {}
 
     def _carry_out(self, output: lifecycle.Output) -> None:
         try:
@@ -410,7 +416,8 @@ class Channel:
         """How far the media has come that viewers could see, for a process that has to go on with it."""
         progress, broadcast = self._production.progress, self._state.broadcast
         if progress is not None and broadcast is not None and broadcast.active_at is not None:
-            self._feed(lifecycle.Progressed(progress.media_end, progress.target_duration, progress.tracks))
+            codecs = dict(progress.codecs)
+            self._feed(lifecycle.Progressed(progress.media_end, progress.target_duration, progress.tracks, codecs))
 
 
 def restored_state(journal: Journal) -> lifecycle.State | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from onair_media.playback import LivePlayable, Playable
 from onair_media.recording import AssetLibrary
-from onair_media.store import ObjectStore
+from onair_media.store import ObjectStore, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class PlaybackDirectory:
     """Implements `onair_media.playback.Directory`. A live ID prevails over an asset's."""
 
     def __init__(self, library: AssetLibrary) -> None:
+        self.complete = True
+        """False while a starting process does not know all of them yet: what is unknown may be known in a moment."""
         self._library = library
         self._live: dict[str, LivePlayable] = {}
         self._assets: dict[str, _AssetEntry] = {}
@@ -31,6 +33,8 @@ class PlaybackDirectory:
             return live
         entry = self._assets.get(playback_id)
         if entry is None:
+            if not self.complete:
+                raise StoreError("not everything is known yet")
             return None
         return await self._library.open(entry.asset_id, entry.store) or _Preparing()
 

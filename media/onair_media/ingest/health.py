@@ -68,7 +68,7 @@ class Health:
     def __init__(self, wall: float, *, max_bitrate: int | None, longest_gop: float) -> None:
         self.received = 0
         self.pictures = 0
-        self._max_bitrate = max_bitrate
+        self.max_bitrate = max_bitrate
         self._longest_gop = longest_gop
         self._connected = wall
         self._samples: deque[_Sample] = deque()
@@ -156,12 +156,12 @@ class Health:
                     f"Picture and sound are {abs(apart) / 1000:.1f} s apart: "
                     f"{'sound' if apart > 0 else 'picture'} comes late from the encoder.",
                 )
-        if self._max_bitrate is not None and self._samples:
+        if self.max_bitrate is not None and self._samples:
             rate = self._recent_bitrate()
-            if rate is not None and rate > self._max_bitrate:
+            if rate is not None and rate > self.max_bitrate:
                 yield Problem(
                     IngestProblem.BITRATE_EXCEEDED,
-                    f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self._max_bitrate / 1e6:.1f} Mbit/s.",
+                    f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self.max_bitrate / 1e6:.1f} Mbit/s.",
                     fatal=True,
                 )
 

@@ -72,16 +72,23 @@ class Pipeline:
             audio_only=config.audio_only,
             media_origin=resume.media_end if resume else 0.0,
             tracks=resume.tracks if resume else None,
+            codecs=resume.codecs if resume else None,
             resumed=resume is not None,
         )
         self.dropped = self._packager.dropped
         self.times: list[RecordingTime] = []
         """One entry for each stretch without a discontinuity, of what this pipeline has made."""
+        if resume is not None and resume.target_duration is not None:
+            self._packager.fix_target_duration(resume.target_duration)
         self._target_duration = resume.target_duration if resume else None
         self._held: list[InitSegment | Segment] | None = []  # until the window has begun
         self._started = False
         self._refused = False
         self._health = Health(now(), max_bitrate=None, longest_gop=0.0)
+
+    def limit_bitrate(self, max_bitrate: int | None) -> None:
+        """Bits a second that the publisher may send, from now on; None: any."""
+        self._max_bitrate = self._health.max_bitrate = max_bitrate
 
     def connect(self, wall: float) -> None:
         """A publisher's connection begins at Unix time `wall`."""
@@ -151,7 +158,7 @@ class Pipeline:
     def resume_point(self) -> ResumePoint:
         """Where another pipeline of this broadcast would go on."""
         packager = self._packager
-        return ResumePoint(packager.media_end, packager.renditions, packager.target_duration)
+        return ResumePoint(packager.media_end, packager.renditions, packager.target_duration, packager.codecs)
 
     @property
     def quiet_seconds(self) -> float:
@@ -174,7 +181,7 @@ class Pipeline:
         self._listener.media_refused(reason, message)
 
     def _take(self, outputs: Sequence[Output]) -> None:
-        if not self._started and (outputs or self._packager.started):
+        if not self._started and (self._packager.started or any(not isinstance(o, CodecChanged) for o in outputs)):
             self._started = True
             self._listener.media_started()
         for output in outputs:

@@ -65,6 +65,7 @@ class Production:
             media_end,
             progress.renditions if progress else None,
             progress.target_duration if progress else None,
+            progress.codecs if progress else {},
         )
         if broadcast.store is None:
             return
@@ -76,12 +77,15 @@ class Production:
                 max(media_end, recording.media_end),
                 recording.renditions,
                 recording.target_duration or self._resume.target_duration,
+                {**self._resume.codecs, **{track.rendition: track.codec for track in recording.tracks}},
             )
         self._record()
 
     def connect(self, config: ChannelConfig, wall: float) -> None:
         """A publisher's connection begins at Unix time `wall`."""
-        if self.pipeline is None:
+        if self.pipeline is not None:
+            self.pipeline.limit_bitrate(config.max_ingest_bitrate)
+        else:
             if self._recording is not None and self._recorded_epoch != self.ref.epoch:
                 self._record()
             self.pipeline = Pipeline(

@@ -1,6 +1,6 @@
 """The life of a channel as a pure state machine: see `machine` for its rules, `model` for what goes in and out."""
 
-from onair_media.lifecycle.machine import deadline, phase, step
+from onair_media.lifecycle.machine import deadline, phase, step, told_of_content
 from onair_media.lifecycle.model import (
     Admit,
     Broadcast,
@@ -68,4 +68,5 @@ __all__ = [
     "deadline",
     "phase",
     "step",
+    "told_of_content",
 ]

@@ -73,6 +73,7 @@ from onair_media.lifecycle.model import (
 )
 
 CUT_AFTER_COMPLETE_SECONDS = 60.0
+_NO_MEDIA = {"reason": "NoMedia", "message": "No audio or video came."}
 TEST_STREAM_SECONDS = 300.0
 
 
@@ -178,6 +179,7 @@ class _Machine:
                 media_end=given.media_end,
                 target_duration=given.target_duration,
                 renditions=given.renditions,
+                codecs=given.codecs,
             )
         )
 
@@ -344,7 +346,7 @@ class _Machine:
             if broadcast.media_started:
                 self._tell(EventType.ASSET_COMPLETED, broadcast.ref, reason=reason)
             else:
-                self._tell(EventType.ASSET_ERRORED, broadcast.ref, reason="NoMedia", message="No audio or video came.")
+                self._tell(EventType.ASSET_ERRORED, broadcast.ref, **_NO_MEDIA)
 
     def _tell_connected(self, *, new: bool) -> None:
         broadcast = self.state.broadcast
@@ -390,3 +392,13 @@ _HANDLERS: dict[type[Input], Callable[[_Machine, Any], None]] = {
     Warn: _Machine.warn,
     Tick: _Machine.tick,
 }
+
+
+def told_of_content(emit: Emit, kept_seconds: float | None) -> Emit:
+    """An event as it is told: whether anything of a broadcast was kept is known when its connection is closed.
+
+    `kept_seconds` of media are in its asset; None: not known.
+    """
+    if emit.type is not EventType.ASSET_COMPLETED or kept_seconds != 0:
+        return emit
+    return Emit(EventType.ASSET_ERRORED, emit.broadcast, _NO_MEDIA)

@@ -54,6 +54,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     media_end: float
     target_duration: int | None = None
     renditions: tuple[str, ...] | None = None
+    codecs: dict[str, str] = {}
 
 
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +139,7 @@ class Progressed:
     media_end: float
     target_duration: int | None
     renditions: tuple[str, ...] | None
+    codecs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

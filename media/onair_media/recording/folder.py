@@ -7,8 +7,8 @@ be played any more is left out and counted, and nothing is written on the streng
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -54,11 +54,15 @@ _origin_decoder = msgspec.json.Decoder(Origin)
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a broadcast goes on in its next epoch. `media_end` in seconds of media time."""
+    """Where a broadcast goes on in its next epoch. `media_end` in seconds of media time.
+
+    `codecs`: RFC 6381 strings by rendition, as far as they are known.
+    """
 
     media_end: float
     tracks: tuple[Rendition, ...] | None
     target_duration: int | None
+    codecs: Mapping[Rendition, str] = field(default_factory=dict)
 
 
 def folder(asset_id: str) -> str:

@@ -98,6 +98,7 @@ async def _running(
         on_journal=lambda ref: control.journal_grew(ref) if control else None,
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
     )
+    host.directory.complete = False
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
     try:
         tls = TlsFiles(*options.tls) if options.tls else self_signed(state.folder)
@@ -152,7 +153,8 @@ async def _running(
         stack.push_async_callback(host.stop)
         REGISTRY.register(collector)
         stack.callback(REGISTRY.unregister, collector)
-        await control.reconcile()
+        await insist(control.reconcile)  # a full disk is waited for, as later on
+        host.directory.complete = True
         await control.start_endpoints()
         runtime.tune()
         # Publishers are told and cut first: their events still reach log, status and webhooks.

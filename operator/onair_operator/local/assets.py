@@ -105,4 +105,6 @@ class Assets:
                 {"startedAt": timestamp(time.started_at), "duration": time.duration} for time in recording.times
             ],
         }
+        if not recording.segments:
+            asset["status"] |= {"state": "Errored", "error": "Nothing of it was recorded."}
         await self._objects.update(asset)
