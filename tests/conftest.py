@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 JS = Path(__file__).parent / "js"
+
+
+@pytest.fixture(autouse=True)
+def ordinary_scheduling() -> Iterator[None]:
+    """SVT-AV1 gives the process that it runs in real-time priority, as root: browsers hang that inherit it."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    if os.sched_getscheduler(0) != policy:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 @pytest.fixture(scope="session")
