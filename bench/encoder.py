@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import io
+import json
 import socket
+import ssl
 import struct
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bench"
+# So many publishers of 6 Mbit/s are more than one sending process can do.
+MANY = 100
 
 
-def load_stream(gop: int = 60) -> list[tuple[int, int, bytes]]:
+@dataclass(frozen=True)
+class Load:
+    """What publishers do: `chunk` size in bytes; `mtu`: small writes."""
+
+    count: int
+    chunk: int
+    mtu: bool = False
+    tls: bool = False
+
+    @property
+    def kilobits(self) -> int:
+        """A second, of each stream's video."""
+        return 6000 if self.count <= MANY else 2500
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Load:
+        return cls(**json.loads(text))
+
+
+@functools.cache
+def load_stream(kilobits: int = 6000, gop: int = 60) -> list[tuple[int, int, bytes]]:
     """(message type, milliseconds, body), encoded once; `gop` in frames."""
-    file = CACHE / f"1080p30-gop{gop}.flv"
+    file = CACHE / f"1080p30-{kilobits}k-gop{gop}.flv"
     if not file.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        encode(file.with_suffix(".new"), gop)
+        encode(file.with_suffix(".new"), kilobits, gop)
         file.with_suffix(".new").rename(file)
     return read_flv(file.read_bytes())
 
@@ -35,8 +64,8 @@ def read_flv(data: bytes) -> list[tuple[int, int, bytes]]:
     return tags
 
 
-def encode(file: Path, gop: int) -> None:
-    """10 s of 1080p30 at about 6 Mbit/s, 2 B-frames, AAC 128 kbit/s, by FFmpeg in PyAV."""
+def encode(file: Path, kilobits: int, gop: int) -> None:
+    """10 s of 1080p30, 2 B-frames, AAC 128 kbit/s, by FFmpeg in PyAV."""
     import av
     from av.video.frame import PictureType
 
@@ -58,12 +87,12 @@ def encode(file: Path, gop: int) -> None:
     sound.configure()
     with av.open(str(file), "w", format="flv") as output:
         video = output.add_stream("libx264", rate=30)
-        video.width, video.height, video.pix_fmt, video.bit_rate = 1920, 1080, "yuv420p", 6_000_000
+        video.width, video.height, video.pix_fmt, video.bit_rate = 1920, 1080, "yuv420p", kilobits * 1000
         video.options = {
             "preset": "veryfast",
             "g": str(gop),
             "bf": "2",
-            "x264-params": "nal-hrd=cbr:vbv-maxrate=6000:vbv-bufsize=6000",
+            "x264-params": f"nal-hrd=cbr:vbv-maxrate={kilobits}:vbv-bufsize={kilobits}",
         }
         audio = output.add_stream("aac", rate=48000)
         audio.layout, audio.bit_rate = "stereo", 128_000
@@ -107,17 +136,16 @@ def encode_small() -> bytes:
     return buffer.getvalue()
 
 
-def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> None:
-    """Publishes until killed; prints `up` when all are accepted and the first messages are sent."""
-    tags = load_stream()
+def push(load: Load, targets: list[tuple[int, str]]) -> None:
+    """Publishes to each (port, key) until killed; prints `up` when all are accepted."""
+    tags, count = load_stream(load.kilobits), load.count
     period = tags[-1][1] + 33
-    sockets = [publish(port, keys[index], chunk) for index in range(count)]
+    sockets = [publish(port, key, load.chunk, tls=load.tls) for port, key in targets]
     print("up", flush=True)
     started = time.monotonic()
     # Streams are spread over the frame interval, as real ones are.
     heap = [(index / count * 0.033, index, 0, 0) for index in range(count)]
     heapq.heapify(heap)
-    headers_sent = 0
     while True:
         due, index, at, turn = heapq.heappop(heap)
         wait = started + due - time.monotonic()
@@ -125,23 +153,26 @@ def push(port: int, count: int, chunk: int, keys: list[str], *, mtu: bool) -> No
             time.sleep(wait)
         kind, stamp, body = tags[at]
         if not (turn and len(body) > 1 and body[1] == 0 and (kind == 8 or body[0] == 0x17)):
-            data = message(kind, stamp + turn * period, body, chunk)
+            data = message(kind, stamp + turn * period, body, load.chunk)
             sock = sockets[index]
-            if mtu:
+            if load.mtu:
                 for offset in range(0, len(data), 1448):
                     sock.sendall(data[offset : offset + 1448])
             else:
                 sock.sendall(data)
             _drain(sock)
-        headers_sent += 1
         at, turn = (at + 1, turn) if at + 1 < len(tags) else (0, turn + 1)
         next_due = (tags[at][1] + turn * period) / 1000 + index / count * 0.033
         heapq.heappush(heap, (next_due, index, at, turn))
 
 
-def publish(port: int, key: str, chunk: int) -> socket.socket:
+def publish(port: int, key: str, chunk: int, *, tls: bool = False) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(sock)
     sock.sendall(b"\3" + bytes(1536))
     answer = b""
     while len(answer) < 3073:
@@ -178,6 +209,13 @@ def _await_bytes(sock: socket.socket, wanted: bytes) -> None:
 
 
 def _drain(sock: socket.socket) -> None:
+    """Takes what the server says, as encoders do."""
+    if isinstance(sock, ssl.SSLSocket):
+        sock.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            sock.recv(65536)
+        sock.setblocking(True)
+        return
     with contextlib.suppress(BlockingIOError):
         sock.recv(65536, socket.MSG_DONTWAIT)
 

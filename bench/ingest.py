@@ -1,11 +1,16 @@
 """CPU and memory of N publishers: OnAir beside nginx-rtmp with HLS, and pyrtmp, in one run on one machine.
 
-    .venv/bin/python bench/ingest.py [--publishers 1 10 50] [--chunks 128 4096 60000] [--seconds 12] [--rounds 3]
+    .venv/bin/python bench/ingest.py [--publishers 1 10 50 200] [--chunks 128 4096 60000] [--seconds 12] [--rounds 3]
+                                     [--mtu] [--tls] [--processes]
 
-One 1080p30 stream of about 6 Mbit/s (H.264 with B-frames, AAC) is encoded once and kept in `.cache/bench`. A pusher
-process per run connects N times, and sends each message when it is due, as one write or, with `--mtu`, in pieces of 1448
-bytes. CPU is the time that the scheduler gave to the server and its children, in percent of one core per stream, over a
-window that begins when all publishers are up. Servers take turns inside each round, so that they meet the same weather.
+One 1080p30 stream of about 6 Mbit/s (H.264 with B-frames, AAC), for more than 100 publishers one of 2.5 Mbit/s, is
+encoded once and kept in `.cache/bench`. A pusher process per run connects N times, and sends each message when it is due,
+as one write or, with `--mtu`, in pieces of 1448 bytes. CPU is what the scheduler gave to the servers and their children,
+in percent of one core per stream, over a window that begins when all publishers are up. Servers take turns inside each
+round, so that they meet the same weather.
+
+`--processes`: a server of its own for each publisher, as pods are. `--tls`: RTMPS; nginx ends the TLS in front of its
+RTMP module, in the same worker.
 """
 
 from __future__ import annotations
@@ -20,91 +25,123 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from encoder import load_stream, push
+from encoder import Load, load_stream, push
 from process import await_port, cpu_seconds, resident_mb
-from servers import Nginx, OnAir, Pyrtmp
+from servers import Nginx, OnAir, Pyrtmp, Server
+
+SERVERS: dict[str, type[Server]] = {server.name: server for server in (OnAir, Nginx, Pyrtmp)}
+# pyrtmp takes about 3 % of a core for one stream at best.
+MOST_FOR_PYRTMP = 10
+
+
+@dataclass(frozen=True)
+class Result:
+    """CPU in percent of one core per stream; memory in MB of all processes."""
+
+    cpu: float
+    memory: float
 
 
 def main() -> None:
     options = _options()
-    tags = load_stream()
-    size = sum(len(body) for _, _, body in tags)
-    seconds = tags[-1][1] / 1000
+    names = [name for name in options.servers if SERVERS[name]().available(tls=options.tls)]
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-        f"stream {size * 8 / seconds / 1e6:.2f} Mbit/s; {'1448-byte writes' if options.mtu else 'one write a message'}; "
+        f"{'1448-byte writes' if options.mtu else 'one write a message'}{', TLS' if options.tls else ''}"
+        f"{', a process for each publisher' if options.processes else ''}; "
         f"{options.rounds} rounds of {options.seconds} s\n"
     )
-    servers = [s for s in (OnAir(), Nginx(), Pyrtmp()) if s.name in options.servers and s.available()]
     print(
-        "| publishers | chunk | "
-        + " | ".join(f"{s.name}: CPU %/stream, MB" for s in servers)
+        "| publishers, Mbit/s | chunk | "
+        + " | ".join(f"{name}: CPU %/stream, MB" for name in names)
         + " | OnAir / nginx-rtmp |"
     )
-    print("|---|---|" + "---|" * (len(servers) + 1))
+    print("|---|---|" + "---|" * (len(names) + 1))
     for count in options.publishers:
         for chunk in options.chunks:
-            found: dict[str, list[tuple[float, float]]] = {s.name: [] for s in servers}
+            load = Load(count, chunk, mtu=options.mtu, tls=options.tls)
+            found: dict[str, list[Result]] = {name: [] for name in names}
             for _ in range(options.rounds):
-                for server in servers:
-                    if server.name == "pyrtmp" and count > 10:
-                        continue  # one core is not enough
-                    found[server.name].append(measure(server, count, chunk, options.seconds, mtu=options.mtu))
-            print(_row(count, chunk, servers, found), flush=True)
+                for name in names:
+                    if name != "pyrtmp" or count <= MOST_FOR_PYRTMP:
+                        found[name].append(measure(name, load, options.seconds, processes=options.processes))
+            print(_row(load, found), flush=True)
 
 
-def _row(count: int, chunk: int, servers: list, found: dict[str, list[tuple[float, float]]]) -> str:
-    cells = []
-    medians = {}
-    for server in servers:
-        runs = found[server.name]
-        if not runs:
+def _row(load: Load, found: dict[str, list[Result]]) -> str:
+    cells, medians = [], {}
+    for name, results in found.items():
+        if not results:
             cells.append("–")
             continue
-        cpu = sorted(run[0] / count for run in runs)
-        medians[server.name] = statistics.median(cpu)
-        memory = statistics.median(run[1] for run in runs)
-        cells.append(f"{medians[server.name]:.2f} [{cpu[0]:.2f}..{cpu[-1]:.2f}], {memory:.0f}")
-    ratio = "–"
-    if medians.get("nginx-rtmp"):
-        ratio = f"{medians.get('OnAir', 0) / medians['nginx-rtmp']:.2f}"
-    return f"| {count} | {chunk} | " + " | ".join(cells) + f" | {ratio} |"
+        cpu = sorted(result.cpu for result in results)
+        medians[name] = statistics.median(cpu)
+        memory = statistics.median(result.memory for result in results)
+        cells.append(f"{medians[name]:.2f} [{cpu[0]:.2f}..{cpu[-1]:.2f}], {memory:.0f}")
+    pair = medians.get("OnAir"), medians.get("nginx-rtmp")
+    ratio = f"{pair[0] / pair[1]:.2f}" if pair[0] and pair[1] else "–"
+    tags = load_stream(load.kilobits)
+    rate = sum(len(body) for _, _, body in tags) * 8 / tags[-1][1] / 1000
+    return f"| {load.count} × {rate:.1f} | {load.chunk} | " + " | ".join(cells) + f" | {ratio} |"
 
 
-def measure(server, count: int, chunk: int, seconds: float, *, mtu: bool) -> tuple[float, float]:
-    """(CPU in % of one core, resident MB) of the server with `count` publishers."""
-    with tempfile.TemporaryDirectory(prefix="onair-bench-") as folder:
-        process = server.start(Path(folder), count)
+def measure(name: str, load: Load, seconds: float, *, processes: bool) -> Result:
+    with (
+        tempfile.TemporaryDirectory(prefix="onair-bench-") as folder,
+        _started(name, load, Path(folder), processes) as (
+            servers,
+            pids,
+            targets,
+        ),
+    ):
+        command = [sys.executable, __file__, "--push", load.to_json(), "--targets", json.dumps(targets)]
+        pusher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
-            await_port(server.port)
-            command = [
-                sys.executable,
-                __file__,
-                "--push",
-                json.dumps(
-                    {"port": server.port, "count": count, "chunk": chunk, "mtu": mtu, "keys": server.keys(count)}
-                ),
-            ]
-            pusher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            try:
-                assert pusher.stdout is not None
-                if pusher.stdout.readline().strip() != "up":
-                    raise SystemExit(f"{server.name}: the publishers were not accepted")
-                time.sleep(4)  # past the first segments
-                before, started = cpu_seconds(process.pid), time.monotonic()
-                time.sleep(seconds)
-                used, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - started
-                if pusher.poll() is not None:
-                    raise SystemExit(f"{server.name}: a publisher was cut")
-                server.check(Path(folder))
-                return used / elapsed * 100, resident_mb(process.pid)
-            finally:
-                pusher.kill()
-                pusher.wait()
+            assert pusher.stdout is not None
+            if pusher.stdout.readline().strip() != "up":
+                raise SystemExit(f"{name}: the publishers were not accepted")
+            time.sleep(float(os.environ.get("WARM","4")))
+            before, started = sum(map(cpu_seconds, pids)), time.monotonic()
+            time.sleep(seconds)
+            used, elapsed = sum(map(cpu_seconds, pids)) - before, time.monotonic() - started
+            if pusher.poll() is not None:
+                raise SystemExit(f"{name}: a publisher was cut")
+            for server in servers:
+                server.check()
+            return Result(used / elapsed * 100 / load.count, sum(map(resident_mb, pids)))
         finally:
-            process.send_signal(signal.SIGINT if server.name != "pyrtmp" else signal.SIGKILL)
+            pusher.kill()
+            pusher.wait()
+
+
+@contextmanager
+def _started(
+    name: str, load: Load, folder: Path, processes: bool
+) -> Iterator[tuple[list[Server], list[int], list[tuple[int, str]]]]:
+    """The servers, their process ids, and (port, key) of each publisher."""
+    servers: list[Server] = []
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for number in range(load.count if processes else 1):
+            own = folder / str(number)
+            own.mkdir()
+            folder.chmod(0o755)
+            own.chmod(0o755)
+            servers.append(SERVERS[name]())
+            running.append(servers[-1].start(own, 1 if processes else load.count, tls=load.tls))
+            await_port(servers[-1].port)
+        each = 1 if processes else load.count
+        targets = [(server.port, key) for server in servers for key in server.keys(each)]
+        yield servers, [process.pid for process in running], targets
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGINT if name != "pyrtmp" else signal.SIGKILL)
+        for process in running:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
@@ -118,13 +155,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--chunks", type=int, nargs="+", default=[128, 4096, 60000])
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--servers", nargs="+", default=["OnAir", "nginx-rtmp", "pyrtmp"])
+    parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS))
     parser.add_argument("--mtu", action="store_true", help="1448-byte writes, like a network")
+    parser.add_argument("--tls", action="store_true", help="RTMPS")
+    parser.add_argument("--processes", action="store_true", help="a server of its own for each publisher")
     parser.add_argument("--push", help=argparse.SUPPRESS)
+    parser.add_argument("--targets", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.push:
-        wanted = json.loads(options.push)
-        push(wanted["port"], wanted["count"], wanted["chunk"], wanted["keys"], mtu=wanted["mtu"])
+        push(Load.from_json(options.push), json.loads(options.targets))
     return options
 
 

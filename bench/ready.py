@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    tags = load_stream(GOP)
+    tags = load_stream(gop=GOP)
     servers = [server for server in (OnAir(), Nginx()) if server.available()]
     found: dict[str, list[float]] = {server.name: [] for server in servers}
     for _ in range(rounds):

@@ -8,20 +8,37 @@ import sys
 import urllib.request
 import venv
 from pathlib import Path
+from typing import Protocol
 
 from encoder import CACHE
 from process import free_port, have, wait_for
 
+from onair_media.ingest.tls import self_signed
+
+_NGINX_MODULES = Path("/usr/lib/nginx/modules")
 KEY = "bench-stream-key-{:04d}-abcdefgh"
+
+
+class Server(Protocol):
+    """One server: `start` it once. `port` takes publishers, with TLS if it was asked for."""
+
+    name: str
+    port: int
+
+    def available(self, *, tls: bool = False) -> bool: ...
+    def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]: ...
+    def keys(self, count: int) -> list[str]: ...
+    def check(self) -> None:
+        """That it really packages, if it is one that does."""
 
 
 class OnAir:
     name = "OnAir"
 
-    def available(self) -> bool:
+    def available(self, *, tls: bool = False) -> bool:
         return True
 
-    def start(self, folder: Path, count: int) -> subprocess.Popen[bytes]:
+    def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]:
         manifests = folder / "manifests"
         manifests.mkdir()
         names = "---\n".join(
@@ -52,8 +69,7 @@ class OnAir:
     def keys(self, count: int) -> list[str]:
         return [KEY.format(index) for index in range(count)]
 
-    def check(self, folder: Path) -> None:
-        """That it really packages: the first stream's playlist is live."""
+    def check(self) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/bench-stream-0/video.m3u8", timeout=5) as answer:
             assert answer.read().count(b"#EXTINF") >= 2
 
@@ -77,25 +93,36 @@ stringData: {{streamKey: {key}}}
 class Nginx:
     name = "nginx-rtmp"
 
-    def available(self) -> bool:
+    def available(self, *, tls: bool = False) -> bool:
+        modules = ["rtmp", "stream"] if tls else ["rtmp"]
         return have(
-            shutil.which("nginx") and Path("/usr/lib/nginx/modules/ngx_rtmp_module.so").exists(),
-            "nginx-rtmp (Debian: nginx libnginx-mod-rtmp)",
+            shutil.which("nginx") and all((_NGINX_MODULES / f"ngx_{module}_module.so").exists() for module in modules),
+            f"nginx-rtmp (Debian: nginx {' '.join(f'libnginx-mod-{module}' for module in modules)})",
         )
 
-    def start(self, folder: Path, count: int) -> subprocess.Popen[bytes]:
-        self.port = free_port()
+    def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]:
+        self.port = rtmp = free_port()
         self._folder = folder
         for name in ("hls", "logs"):
             (folder / name).mkdir(mode=0o777)
             (folder / name).chmod(0o777)
         folder.chmod(0o755)
-        config = folder / "nginx.conf"
+        config, front, stream = folder / "nginx.conf", "", ""
+        if tls:
+            self.port = free_port()
+            self_signed(folder)
+            stream = f"load_module {_NGINX_MODULES}/ngx_stream_module.so;"
+            front = (
+                f"stream {{ server {{ listen 127.0.0.1:{self.port} ssl; proxy_pass 127.0.0.1:{rtmp}; "
+                f"ssl_certificate {folder}/rtmps.crt; ssl_certificate_key {folder}/rtmps.key; }} }}"
+            )
         config.write_text(f"""
-load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+{stream}
+load_module {_NGINX_MODULES}/ngx_rtmp_module.so;
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/logs/error.log; user root;
 events {{ worker_connections 1024; }}
-rtmp {{ server {{ listen 127.0.0.1:{self.port}; chunk_size 4096;
+{front}
+rtmp {{ server {{ listen 127.0.0.1:{rtmp}; chunk_size 4096;
   application app {{ live on; hls on; hls_path {folder}/hls; hls_fragment 2s; hls_playlist_length 30s; }} }} }}
 """)
         return subprocess.Popen(
@@ -105,17 +132,19 @@ rtmp {{ server {{ listen 127.0.0.1:{self.port}; chunk_size 4096;
     def keys(self, count: int) -> list[str]:
         return [f"stream{index}" for index in range(count)]
 
-    def check(self, folder: Path) -> None:
-        assert (folder / "hls" / "stream0.m3u8").exists(), "nginx-rtmp makes no HLS"
+    def check(self) -> None:
+        assert (self._folder / "hls" / "stream0.m3u8").exists(), "nginx-rtmp makes no HLS"
 
 
 class Pyrtmp:
     """RTMP only: it packages nothing."""
 
     name = "pyrtmp"
+    _python = CACHE / "pyrtmp" / "bin" / "python"
 
-    def available(self) -> bool:
-        self._python = CACHE / "pyrtmp" / "bin" / "python"
+    def available(self, *, tls: bool = False) -> bool:
+        if tls:
+            return have(False, "pyrtmp, which has no TLS")
         if not self._python.exists():
             venv.create(CACHE / "pyrtmp", with_pip=True)
             done = subprocess.run([self._python, "-m", "pip", "install", "-q", "pyrtmp==0.3.1"], check=False)
@@ -123,7 +152,7 @@ class Pyrtmp:
                 shutil.rmtree(CACHE / "pyrtmp")
         return have(self._python.exists(), "pyrtmp (PyPI)")
 
-    def start(self, folder: Path, count: int) -> subprocess.Popen[bytes]:
+    def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]:
         self.port = free_port()
         script = folder / "server.py"
         script.write_text(f"""
@@ -145,5 +174,5 @@ asyncio.run(main())
     def keys(self, count: int) -> list[str]:
         return [f"stream{index}" for index in range(count)]
 
-    def check(self, folder: Path) -> None:
+    def check(self) -> None:
         pass

@@ -35,8 +35,55 @@ async def server(sink: Sink) -> AsyncIterator[RtmpServer]:
     await server.close()
 
 
+@pytest.fixture
+def no_ticks(server: RtmpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read because a tick is due."""
+    monkeypatch.setattr(server, "_ticker", Ticker(3600))
+
+
 def defect(*_: object) -> None:
     raise RecursionError
+
+
+@pytest.mark.usefixtures("no_ticks")
+@pytest.mark.parametrize("abruptly", [False, True])
+async def test_the_end_of_a_connection_is_noticed_at_once_though_its_socket_rests(
+    server: RtmpServer, sink: Sink, abruptly: bool
+) -> None:
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    if abruptly:
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+    else:
+        client.audio()
+        client.writer.write_eof()
+    await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.CONNECTION_LOST]
+    assert abruptly or sink.arrived.is_set()
+
+
+@pytest.mark.usefixtures("no_ticks")
+async def test_a_goodbye_right_before_the_end_is_read_as_one(server: RtmpServer, sink: Sink) -> None:
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    client.command("deleteStream", 4.0, None, 1.0)
+    client.writer.close()
+    await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.CLEAN_STOP]
+
+
+@pytest.mark.usefixtures("no_ticks")
+async def test_much_at_once_is_read_before_the_next_tick(server: RtmpServer, sink: Sink) -> None:
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    tag = wire.message(b"\xaf\1" + bytes(100 * 1024), kind=wire.AUDIO)
+    client.writer.write(tag * (session_module.FULL_BYTES // len(tag) + 1))
+    await asyncio.wait_for(sink.arrived.wait(), 10)
 
 
 async def test_a_defect_costs_one_connection_and_the_others_go_on(

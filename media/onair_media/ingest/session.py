@@ -1,8 +1,8 @@
 """One RTMP connection: deadlines, and the way from wire bytes to a channel.
 
 Until media flows, the event loop wakes the session for each packet, so that handshakes are quick; a live publisher is
-read by the shared ticker instead. Either way one turn takes a bounded number of bytes and messages, and then the others
-are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
+read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one turn
+takes a bounded number of bytes and messages, and then the others are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
 unread bytes would reset the connection and the encoder would never see the reason.
 """
 
@@ -38,9 +38,9 @@ PUBLISH_SECONDS = 20.0
 MEDIA_IDLE_SECONDS = 15.0
 LINGER_SECONDS = 2.0
 # Longest that a live socket is left alone: what a goodbye or a ping may wait.
-MAX_REST_TICKS = 3
-# A receive buffer begins with 128 KiB, and grows with what is read at once.
-COMFORTABLE_BYTES = 160 * 1024
+MAX_REST_TICKS = 8
+# A live socket asks to be read before the next tick when it holds as much: the kernel makes room for twice of it.
+FULL_BYTES = 512 * 1024
 # An unknown connection has little to say: it takes its turns in small pieces.
 WAITING_READ_BUDGET = 64 * 1024
 
@@ -132,8 +132,8 @@ class PublisherSession:
         self._next_turn: asyncio.TimerHandle | None = None
         self._writing = False
         self._bytes_before = 0
-        self._rested = 0
-        self._loop.add_reader(wire.socket, self._readable)
+        self._watching = False
+        self._watch()
 
     @property
     def silent_for(self) -> float:
@@ -155,31 +155,18 @@ class PublisherSession:
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
-        try:
-            return self._pump()
-        except Exception:
-            # A defect costs the connection that met it, never the tick that all publishers share.
-            log.exception("connection ended by a defect", address=self.address, connection=self.number)
-            try:
-                self.end("NetStream.Publish.Failed", "An internal error ended this.", DisconnectReason.INTERNAL_ERROR)
-            finally:
-                if self._stage is not _Stage.ENDED:
-                    self._close()
-            return False
+        more = self._turn(thorough=False)
+        if self._stage is _Stage.LIVE:
+            self._watch_unless(more or self._held_back)
+        return more
 
     def rest_ticks(self, tick_seconds: float) -> int:
-        """How many ticks the socket may be left alone, so that it does not fill up and nothing comes later for it."""
+        """How many ticks the socket may be left alone; it calls by itself when it fills up, or ends."""
         target, taken = self._target, self.bytes_received - self._bytes_before
         self._bytes_before = self.bytes_received
-        if target is None or not taken:
+        if target is None or not taken or self._held_back:
             return 0
-        a_tick = taken / (1 + self._rested)
-        self._rested = min(
-            MAX_REST_TICKS,
-            int(target.quiet_seconds(self) / tick_seconds),
-            max(0, int(COMFORTABLE_BYTES / a_tick) - 1),
-        )
-        return self._rested
+        return min(MAX_REST_TICKS, int(target.quiet_seconds(self) / tick_seconds))
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -193,15 +180,27 @@ class PublisherSession:
 
     # Reading
 
-    def _pump(self) -> bool:
-        live = self._stage is _Stage.LIVE
+    def _turn(self, *, thorough: bool) -> bool:
+        try:
+            return self._read(thorough=thorough)
+        except Exception:
+            # A defect costs the connection that met it, never the tick that all publishers share.
+            log.exception("connection ended by a defect", address=self.address, connection=self.number)
+            try:
+                self.end("NetStream.Publish.Failed", "An internal error ended this.", DisconnectReason.INTERNAL_ERROR)
+            finally:
+                if self._stage is not _Stage.ENDED:
+                    self._close()
+            return False
+
+    def _read(self, *, thorough: bool) -> bool:
         waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
             if self._held_back:
                 self._take(b"")
             if not self._held_back:
                 budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
-                for data in self._wire.read(thorough=not live, budget=budget):
+                for data in self._wire.read(thorough=thorough, budget=budget):
                     self.bytes_received += len(data)
                     self._take(data)
                     if self._held_back or self._closed:
@@ -224,8 +223,9 @@ class PublisherSession:
             return
         try:
             self._rtmp.receive(data)
-            for event in self._rtmp.events(self._loop.time()):
-                self._handle(event)
+            now = self._loop.time()
+            for event in self._rtmp.events(now):
+                self._handle(event, now)
                 if self._over:
                     return
         except ProtocolError as error:
@@ -249,15 +249,36 @@ class PublisherSession:
             )
 
     def _readable(self) -> None:
-        """A turn of a connection that is not on the ticker."""
-        if self.pump() and self._stage is not _Stage.LIVE:
-            self._loop.remove_reader(self._wire.socket)
+        """A turn that the event loop gives, because bytes have come: any, or of a live publisher many."""
+        more = self._turn(thorough=True)
+        self._watch_unless(more or self._held_back)
+        if self._watching or self._closed:
+            return
+        if self._stage is _Stage.LIVE:
+            self._ticker.add(self)  # goes on at the next tick, not after its rest
+        else:
             self._next_turn = self._loop.call_later(CATCH_UP_SECONDS, self._read_on)
 
     def _read_on(self) -> None:
         self._next_turn = None
-        self._loop.add_reader(self._wire.socket, self._readable)
         self._readable()
+
+    def _watch_unless(self, busy: bool) -> None:
+        """Whoever has more waiting than it may bring now is not to be woken for it."""
+        if busy:
+            self._unwatch()
+        elif not self._closed:
+            self._watch()
+
+    def _watch(self) -> None:
+        if not self._watching:
+            self._loop.add_reader(self._wire.socket, self._readable)
+            self._watching = True
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._loop.remove_reader(self._wire.socket)
+            self._watching = False
 
     # Writing
 
@@ -284,15 +305,15 @@ class PublisherSession:
 
     # What it says
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event, now: float) -> None:
         target = self._target
         if isinstance(event, VideoMessage):
             if target is not None:
-                self._last_media = self._loop.time()
+                self._last_media = now
                 target.video(self, event.timestamp, event.payload)
         elif isinstance(event, AudioMessage):
             if target is not None:
-                self._last_media = self._loop.time()
+                self._last_media = now
                 target.audio(self, event.timestamp, event.payload)
         elif isinstance(event, MetadataMessage):
             if target is not None:
@@ -326,7 +347,7 @@ class PublisherSession:
         self._deadline.cancel()
         self._stage = _Stage.LIVE
         self._last_media = self._loop.time()
-        self._loop.remove_reader(self._wire.socket)
+        self._wire.wake_at(FULL_BYTES)
         self._ticker.add(self)
         self._ticket.published()
 
@@ -357,8 +378,9 @@ class PublisherSession:
         self._deadline.cancel()
         self._deadline = self._loop.call_later(LINGER_SECONDS, self._close)
         self._watch_for_room()
+        self._wire.wake_at(1)
         if self._next_turn is None:
-            self._loop.add_reader(self._wire.socket, self._readable)
+            self._watch()
 
     def _lost(self, how: str) -> None:
         log.debug("connection closed", address=self.address, connection=self.number, how=how)
@@ -387,7 +409,7 @@ class PublisherSession:
         if self._next_turn is not None:
             self._next_turn.cancel()
         self._ticker.discard(self)
-        self._loop.remove_reader(self._wire.socket)
+        self._unwatch()
         if self._writing:
             self._loop.remove_writer(self._wire.socket)
         self._wire.close()

@@ -69,6 +69,14 @@ class Wire:
                 return
         self.more = True
 
+    def wake_at(self, count: int) -> None:
+        """Whoever polls the socket is woken when `count` bytes have come, or as many as it holds, or the end.
+
+        Linux makes room for twice as much, which is what lets a socket rest (tcp(7), SO_RCVLOWAT in socket(7)).
+        """
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+
     def enough(self) -> None:
         """The `read` that is going on ends with what it has taken from the socket already."""
         self._budget = 0

@@ -135,15 +135,19 @@ class ServerConnection:
         """
         self._now = now
         self.throttled = False
-        messages = self._chunks.messages()
+        messages, allowed = self._chunks.messages(), self._messages.left(now)
         while True:
-            if self._accepted and self._messages.left(now) < 1:
+            if self._accepted and allowed < 1:
                 self.throttled = True
                 break
             message = next(messages, None)
             if message is None:
                 break
-            self._count_message()
+            if self._accepted:
+                allowed -= 1
+                self._messages.take()
+            else:
+                self._count_before_publish()
             kind = message.type
             event: Event | None = None
             if kind == _VIDEO:
@@ -160,10 +164,7 @@ class ServerConnection:
             self._acknowledged = self.bytes_received
             self._control(_ACKNOWLEDGEMENT, (self.bytes_received & 0xFFFFFFFF).to_bytes(4, "big"))
 
-    def _count_message(self) -> None:
-        if self._accepted:
-            self._messages.take()
-            return
+    def _count_before_publish(self) -> None:
         self._unaccepted += 1
         if self._unaccepted > self._limits.unaccepted_messages:
             raise ProtocolError("too many messages before a publish", "unaccepted_messages")

@@ -1,4 +1,8 @@
-"""What an RTMP connection tells its user."""
+"""What an RTMP connection tells its user.
+
+Media messages are made a hundred times a second for each publisher: they are not frozen, which would cost three times
+as much.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class PublishRequested:
     key: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AudioMessage:
     """An audio tag body; `timestamp` in milliseconds, modulo 2^32."""
 
@@ -34,7 +38,7 @@ class AudioMessage:
     payload: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VideoMessage:
     """A video tag body; `timestamp` in milliseconds, modulo 2^32."""
 
