@@ -120,6 +120,18 @@ class Tracks:
 
 X264 = ("libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "30", "-b:v", "300k")
 X265 = ("libx265", "-preset", "ultrafast", "-g", "30", "-x265-params", "log-level=none:open-gop=0:bframes=2")
+X265_OPEN = ("libx265", "-preset", "ultrafast", "-g", "30", "-x265-params", "log-level=none:open-gop=1:bframes=2")
+X264_OPEN = (
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-g",
+    "30",
+    "-x264-params",
+    "open-gop=1:bframes=2",
+    "-pix_fmt",
+    "yuv420p",
+)
 AV1 = ("libsvtav1", "-preset", "12", "-g", "30", "-svtav1-params", "pred-struct=1:lp=1")
 VP9 = ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30", "-b:v", "300k")
 AAC, OPUS, FLAC, AC3, EAC3 = ("aac",), ("libopus",), ("flac",), ("ac3",), ("eac3",)

@@ -5,10 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from encoders import AAC, AC3, AV1, EAC3, FLAC, MP3, OPUS, VP9, X264, X265, FFmpeg, FFmpeg9, Tracks, need
+from encoders import (
+    AAC,
+    AC3,
+    AV1,
+    EAC3,
+    FLAC,
+    MP3,
+    OPUS,
+    VP9,
+    X264,
+    X264_OPEN,
+    X265,
+    X265_OPEN,
+    FFmpeg,
+    FFmpeg9,
+    Tracks,
+    need,
+)
 from playwright.async_api import expect
 from service import Service, until
-from viewers import Viewer, decode, following, get, playlists, watch_url
+from viewers import Viewer, decode, following, get, playlists, rendition_urls, watch_url
 
 CODECS = {
     "hevc and aac": (Tracks(X265, (AAC,)), "hvc1.1.6.L60.90,mp4a.40.2"),
@@ -45,6 +62,38 @@ async def test_a_codec_goes_live_and_is_decoded(onair_local: Service, tmp_path: 
     recorded = await decode(asset["status"]["playback"][0]["url"])
     assert recorded.complaints == ""
     assert recorded.audio >= decoded.audio
+
+
+@pytest.mark.parametrize("video", [X265_OPEN, X264_OPEN], ids=["hevc", "h264"])
+async def test_open_gops_go_live_without_a_claim_that_they_break(
+    onair_local: Service, tmp_path: Path, video: tuple[str, ...]
+) -> None:
+    """RFC 8216bis 4.4.2.1: from the second GOP on, segments need the one before them."""
+    encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(video, (AAC,)))
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active", "asset.ready")
+    url = onair_local.playback_url("keynote")
+    async with following(url) as followers:
+        await until(lambda: all(len(f.segments) >= 4 for f in followers.values()), "four segments of each rendition")
+    claim = "#EXT-X-INDEPENDENT-SEGMENTS"
+    assert claim not in (await get((await rendition_urls(url))["video"]))[1]
+    await encoder.kill()
+    await onair_local.has("keynote", "disconnected")
+    again = FFmpeg9(tmp_path / "again.log", Tracks(video, (AAC,)))
+    await again.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "connected", "disconnected", "connected")
+    async with following(url) as followers:
+        await until(lambda: any(f.discontinuity_numbers for f in followers.values()), "the publisher is back")
+    await again.stop()
+    onair_local.complete("keynote")
+    await onair_local.has("keynote", "idle")
+    (asset,) = onair_local.assets("keynote")
+    recording = asset["status"]["playback"][0]["url"]
+    decoded = await decode(recording)
+    assert decoded.complaints == ""
+    listed = (await playlists(recording))["video"]
+    assert decoded.video == pytest.approx(listed.duration * 30, abs=2), "not one picture is missing"
+    assert claim not in (await get((await rendition_urls(recording))["video"]))[1]
 
 
 async def test_two_sounds_are_two_renditions(onair_local: Service, tmp_path: Path) -> None:

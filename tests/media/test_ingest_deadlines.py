@@ -14,8 +14,7 @@ import rtmp_wire as wire
 from ingest_client import Client, Sink
 
 from onair_core.contract import DisconnectReason
-from onair_media.ingest import server as server_module
-from onair_media.ingest import session as session_module
+from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.tls import self_signed
@@ -37,19 +36,22 @@ async def server(sink: Sink, tmp_path: Path) -> AsyncIterator[RtmpServer]:
     await server.close()
 
 
+def hurry(server: RtmpServer, deadlines: Deadlines) -> None:
+    """As an edit of the class does."""
+    server.set_limits(Limits(), AdmissionLimits(), deadlines)
+
+
 @pytest.mark.parametrize("said", [b"", b"\3", b"\3" + bytes(700), b"\x16", b"\x16\3\1"])
-async def test_a_handshake_that_does_not_end_is_cut(
-    server: RtmpServer, monkeypatch: pytest.MonkeyPatch, said: bytes
-) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", SOON)
+async def test_a_handshake_that_does_not_end_is_cut(server: RtmpServer, said: bytes) -> None:
+    hurry(server, Deadlines(handshake=SOON))
     client = await Client.connect(server)
     client.writer.write(said)
     assert await client.is_closed() == b""
     assert server.rejected == {"handshake_deadline": 1}
 
 
-async def test_a_handshake_that_trickles_has_no_more_time(server: RtmpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", SOON)
+async def test_a_handshake_that_trickles_has_no_more_time(server: RtmpServer) -> None:
+    hurry(server, Deadlines(handshake=SOON))
     client = await Client.connect(server)
 
     async def trickle() -> None:
@@ -64,25 +66,39 @@ async def test_a_handshake_that_trickles_has_no_more_time(server: RtmpServer, mo
     await asyncio.gather(trickling, return_exceptions=True)
 
 
-async def test_who_never_publishes_is_cut(server: RtmpServer, monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
-    monkeypatch.setattr(session_module, "PUBLISH_SECONDS", SOON)
+async def test_who_never_publishes_is_cut(server: RtmpServer, sink: Sink) -> None:
+    hurry(server, Deadlines(publish=SOON))
     client = await Client.connect(server)
     await client.shake_hands()
     client.command("connect", 1.0, {"app": "app"})
     assert b"NetConnection.Connect.Success" in await client.is_closed()
     assert sink.reasons == []
+    assert server.rejected == {"publish_deadline": 1}
 
 
-async def test_a_silent_publisher_is_disconnected_and_told(
-    server: RtmpServer, monkeypatch: pytest.MonkeyPatch, sink: Sink
-) -> None:
-    monkeypatch.setattr(session_module, "MEDIA_IDLE_SECONDS", SOON)
+async def test_a_silent_publisher_is_disconnected_and_told(server: RtmpServer, sink: Sink) -> None:
+    hurry(server, Deadlines(media=SOON))
     client = await Client.connect(server)
     await client.publish()
     client.audio()
     said = await client.is_closed()
-    assert b"NetStream.Publish.Start" in said and b"No audio or video came for" in said
+    assert b"NetStream.Publish.Start" in said and b"No audio or video came for 0.2 s." in said
     assert sink.reasons == [DisconnectReason.PUBLISHER_SILENT]
+    assert server.rejected == {"media_deadline": 1}
+
+
+async def test_a_shortened_deadline_holds_for_those_who_come_after(server: RtmpServer, sink: Sink) -> None:
+    before = await Client.connect(server)
+    await before.publish()
+    await before.is_live()
+    hurry(server, Deadlines(handshake=SOON, publish=SOON, media=SOON))
+    after = await Client.connect(server)
+    await after.publish()
+    assert b"No audio or video came for" in await after.is_closed()
+    sink.arrived.clear()
+    before.audio()
+    await asyncio.wait_for(sink.arrived.wait(), 10)
+    assert sink.reasons == [DisconnectReason.PUBLISHER_SILENT], "the one that came before it goes on"
 
 
 async def test_a_wrong_key_hears_why_and_is_closed(server: RtmpServer, sink: Sink) -> None:

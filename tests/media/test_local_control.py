@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from onair_core.contract import EventType
 from onair_core.local_state import LocalState
-from onair_core.manifests import Problem
+from onair_core.manifests import LimitsSpec, Problem
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.host import ChannelHost
 from onair_operator.eventlog import FileEventLogs
@@ -53,6 +53,7 @@ class Installation:
         self.state.objects.mkdir(parents=True)
         self.clock = SteppedClock()
         self.problems: list[Problem] = []
+        self.limits = LimitsSpec()
         self.logs = FileEventLogs(self.state.event_logs)
         self._stops: list[Any] = []
 
@@ -63,6 +64,7 @@ class Installation:
         self.control = Control(
             self.state, [self.manifests], root=bytes(32), addresses=Addresses("a", 1, "b", 2), host=self.host,
             logs=self.logs, deliverer=deliverer, report=lambda problems: setattr(self, "problems", problems),
+            limit=lambda limits: setattr(self, "limits", limits),
         )  # fmt: skip
         self._stops.append(self.host.stop)
         await self.control.reconcile()
@@ -340,6 +342,23 @@ async def test_a_mistyped_class_leaves_nothing_behind(local: Installation) -> No
     local.write("a.yaml", live_stream("a"))
     await local.control.reconcile()
     assert local.ready("a")[0] == "True" and local.stream("a")["status"]["className"] == "standard"
+
+
+async def test_the_default_classes_limits_reach_the_port_with_each_edit(local: Installation) -> None:
+    def standard(limits: str) -> str:
+        mark = ', annotations: {onair.dev/is-default-class: "true"}'
+        return live_stream("standard", f"{{limits: {limits}}}", "LiveStreamClass", mark)
+
+    local.write("class.yaml", standard("{mediaTimeoutSeconds: 30}"))
+    await local.start()
+    assert local.limits == LimitsSpec(media_timeout_seconds=30)
+    local.write("class.yaml", standard("{handshakeTimeoutSeconds: 5, publishTimeoutSeconds: 6}"))
+    await local.control.reconcile()
+    assert local.limits == LimitsSpec(handshake_timeout_seconds=5, publish_timeout_seconds=6)
+    local.write("class.yaml", standard("{mediaTimeoutSeconds: 9}"))
+    await local.control.reconcile()
+    assert local.limits == LimitsSpec(handshake_timeout_seconds=5, publish_timeout_seconds=6), "10 s are for takeover"
+    assert "limits.mediaTimeoutSeconds" in local.problems[0].message
 
 
 async def test_of_two_default_classes_the_newest_counts_and_both_say_so(local: Installation) -> None:

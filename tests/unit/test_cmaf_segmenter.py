@@ -11,8 +11,8 @@ from onair_media.cmaf.segmenter import MAX_SEGMENT_BYTES, CutRule, target_durati
 FRAME = 1 / 30
 
 
-def ends(rule: CutRule, elapsed: float, *, independent: bool = True, size: int = 0, frame: float = FRAME) -> bool:
-    return rule.ends_at(elapsed, independent=independent, frame=frame, size=size)
+def ends(rule: CutRule, elapsed: float, *, joinable: bool = True, size: int = 0, frame: float = FRAME) -> bool:
+    return rule.ends_at(elapsed, joinable=joinable, frame=frame, size=size)
 
 
 def test_before_it_is_active_every_idr_counts_from_nine_tenths_of_a_second_on() -> None:
@@ -29,7 +29,7 @@ def test_afterwards_the_first_idr_at_the_segment_duration_less_a_tolerance() -> 
 
 
 def test_nothing_but_an_idr_ends_a_segment_that_may_grow() -> None:
-    assert not ends(CutRule(2.0, steady=True, target_duration=4), 3.9, independent=False)
+    assert not ends(CutRule(2.0, steady=True, target_duration=4), 3.9, joinable=False)
 
 
 def test_short_segments_do_not_wait_for_nine_tenths() -> None:
@@ -41,20 +41,20 @@ def test_extinf_rounded_never_exceeds_the_target_duration(target: int) -> None:
     """A GOP that is too long is cut without an IDR, one frame before it would round up."""
     rule = CutRule(2.0, steady=True, target_duration=target)
     elapsed = 0.0
-    while not ends(rule, elapsed, independent=False):
+    while not ends(rule, elapsed, joinable=False):
         elapsed += FRAME
     assert target - 0.5 < elapsed
     assert round(elapsed) <= target
 
 
 def test_before_the_target_is_fixed_ten_seconds_are_the_most() -> None:
-    assert not ends(CutRule(2.0), 10.0, independent=False)
-    assert ends(CutRule(2.0), 10.45, independent=False)
+    assert not ends(CutRule(2.0), 10.0, joinable=False)
+    assert ends(CutRule(2.0), 10.45, joinable=False)
 
 
 def test_bytes_count_too() -> None:
-    assert not ends(CutRule(2.0), 0.1, independent=False, size=MAX_SEGMENT_BYTES - 1)
-    assert ends(CutRule(2.0), 0.1, independent=False, size=MAX_SEGMENT_BYTES)
+    assert not ends(CutRule(2.0), 0.1, joinable=False, size=MAX_SEGMENT_BYTES - 1)
+    assert ends(CutRule(2.0), 0.1, joinable=False, size=MAX_SEGMENT_BYTES)
 
 
 @pytest.mark.parametrize(

@@ -283,5 +283,34 @@ def test_what_is_no_bitrate_is_refused(tmp_path: Path, written: str) -> None:
     assert problems(tmp_path, CLASS + f"spec: {{ingest: {{maxIngestBitrate: {written}}}}}")
 
 
+@pytest.mark.parametrize(
+    ("takeover", "media", "refused"),
+    [(10, 15, False), (15, 15, False), (60, 60, False), (1, 1, False), (16, 15, True), (10, 9, True)],
+)
+def test_a_publisher_may_be_replaced_before_it_is_disconnected(
+    tmp_path: Path, takeover: int, media: int, refused: bool
+) -> None:
+    spec = f"spec: {{ingest: {{publisherTimeoutSeconds: {takeover}}}, limits: {{mediaTimeoutSeconds: {media}}}}}"
+    found = problems(tmp_path, CLASS + spec)
+    assert bool(found) == refused
+    assert all("must not be more than limits.mediaTimeoutSeconds" in problem for problem in found)
+
+
+def test_what_is_left_out_counts_in_that_too(tmp_path: Path) -> None:
+    assert problems(tmp_path, CLASS + "spec: {limits: {mediaTimeoutSeconds: 5}}")
+    assert problems(tmp_path, CLASS + "spec: {ingest: {publisherTimeoutSeconds: 16}}")
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [("handshakeTimeoutSeconds", 1, 60), ("publishTimeoutSeconds", 1, 120), ("mediaTimeoutSeconds", 10, 300)],
+)
+def test_deadlines_have_bounds(tmp_path: Path, field: str, least: int, most: int) -> None:
+    for value in (least, most):
+        assert not problems(tmp_path, CLASS + f"spec: {{limits: {{{field}: {value}}}}}")
+    for value in (0, most + 1):
+        assert problems(tmp_path, CLASS + f"spec: {{limits: {{{field}: {value}}}}}")
+
+
 def test_the_reference_is_up_to_date() -> None:
     assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == render(), "run make docs"

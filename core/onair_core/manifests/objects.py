@@ -73,7 +73,7 @@ class IngestSpec(_Spec, frozen=True, kw_only=True):
 
 
 class LimitsSpec(_Spec, frozen=True, kw_only=True):
-    """What publishers may take of the server. Counts, bytes, and counts in the time that the name says."""
+    """What publishers may take of the server. Counts, bytes, seconds, and counts in the time that the name says."""
 
     max_connections: int = 5_000
     max_connections_per_address: int = 1_000
@@ -91,6 +91,9 @@ class LimitsSpec(_Spec, frozen=True, kw_only=True):
     max_amf_depth: int = 32
     max_amf_values: int = 20_000
     max_unsent_bytes: int = 262_144
+    handshake_timeout_seconds: int = 10
+    publish_timeout_seconds: int = 20
+    media_timeout_seconds: int = 15
 
 
 class PackagingSpec(_Spec, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from onair_media.cmaf.init import InitError
 from onair_media.cmaf.model import InitSegment, Segment, TrackSegment
 from onair_media.cmaf.segmenter import CutRule
 from onair_media.cmaf.track import Track
+from onair_media.flv import Picture
 
 INTERLEAVE_SECONDS = 0.5
 # A segment may pass its longest by this before a hole is cut out of it: still clear of the rounding edge.
@@ -59,7 +60,7 @@ class SegmentBuilder:
         self._number = 0
         self._longest = 0.0
         self._start = 0.0  # media seconds at which the open segment began
-        self._independent = True  # it began with an IDR
+        self._joinable = True  # a decoder can begin at its first picture
         self._size = 0
         self._boundary: float | None = None
         self._anchor = 0.0
@@ -102,7 +103,7 @@ class SegmentBuilder:
     def begin(self, start: float, wall: float | None) -> None:
         """Samples follow from `start` (media seconds) on; that is Unix time `wall`, or as it was."""
         self._start = start
-        self._independent = True
+        self._joinable = True
         self._boundary = None
         self._last_key = self._gop = None
         self._limit = self._silence = -math.inf
@@ -121,14 +122,15 @@ class SegmentBuilder:
         track = self.tracks.get(self._leader)
         if track is None or not track.samples.dts or self._boundary is not None:
             return 0.0
-        ends = self._start + self._rule.earliest(began_independent=self._independent)
+        ends = self._start + self._rule.earliest(began_joinable=self._joinable)
         return max(0.0, ends - track.samples.dts[-1] / track.timescale)
 
     def add(
-        self, track: Track, dts: int, cts: int, key: bool, data: bytes | memoryview
+        self, track: Track, dts: int, cts: int, picture: Picture, data: bytes | memoryview
     ) -> Sequence[InitSegment | Segment]:
         """One more sample, in decode order; what ends before it comes out. Ticks of the track's timescale."""
         outputs: Sequence[InitSegment | Segment] = ()
+        key = picture >= Picture.RECOVERY
         leads = track.rendition == self._leader
         if (
             (leads and key)
@@ -137,7 +139,7 @@ class SegmentBuilder:
             or self._size >= segmenter.MAX_SEGMENT_BYTES
         ):
             outputs = self._cut(track, dts, key)
-        track.add(dts, cts, key, data)
+        track.add(dts, cts, picture, data)
         self._size += len(data) + FRAME_OVERHEAD
         return outputs
 
@@ -165,16 +167,16 @@ class SegmentBuilder:
             frame = track.frame / track.timescale
             if self._rule.ends_at(
                 now - self._start,
-                independent=key,
+                joinable=key,
                 frame=frame,
                 size=self._size,
                 gop=self._gop,
-                began_independent=self._independent,
+                began_joinable=self._joinable,
             ):
                 # Sound that leads because the picture is silent has run ahead by what encoders interleave.
                 limit = math.inf if is_video(track.rendition) or len(self.tracks) == 1 else self._rule.longest
                 self._boundary = min(now, self._start + limit)
-                self._independent = key and track.rendition == next(iter(self.renditions or ()))
+                self._joinable = key and track.rendition == next(iter(self.renditions or ()))
                 if not self._awaits_sound(self._boundary, track):
                     outputs += self._close(self._boundary, {track.rendition: dts})
         self._look_ahead()

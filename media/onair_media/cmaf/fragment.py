@@ -11,8 +11,12 @@ import sys
 from array import array
 from dataclasses import dataclass, field
 
+from onair_media.flv import Picture
+
 TRACK_ID = 1
-_SYNC, _NON_SYNC = 0x02000000, 0x01010000
+# sample_flags (8.8.3.1), in the order of `Picture`: is_leading 1 and 3 tell leading pictures that need what is before
+# the GOP from those that do not. A CRA is a sync sample even where RASL pictures follow (docs/decisions/009).
+_FLAGS = (0x01010000, 0x0D010000, 0x05010000, 0x02000000, 0x02000000, 0x02000000)
 _TFHD_DEFAULT_BASE_IS_MOOF = 0x020000
 _TRUN_OFFSET, _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_CTS = 0x1, 0x100, 0x200, 0x400, 0x800
 _HEADER = struct.Struct(
@@ -32,7 +36,7 @@ class Samples:
 
     dts: list[int] = field(default_factory=list)
     cts: list[int] = field(default_factory=list)
-    key: list[bool] = field(default_factory=list)
+    picture: list[Picture] = field(default_factory=list)
     data: list[bytes | memoryview] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -40,8 +44,8 @@ class Samples:
 
     def split(self, count: int) -> Samples:
         """Takes the first `count` samples away and returns them."""
-        taken = Samples(self.dts[:count], self.cts[:count], self.key[:count], self.data[:count])
-        del self.dts[:count], self.cts[:count], self.key[:count], self.data[:count]
+        taken = Samples(self.dts[:count], self.cts[:count], self.picture[:count], self.data[:count])
+        del self.dts[:count], self.cts[:count], self.picture[:count], self.data[:count]
         return taken
 
 
@@ -56,7 +60,7 @@ def fragment(samples: Samples, first: int, last: int, end: int, sequence: int) -
     entries = array("i", bytes(16 * count))
     entries[0::4] = array("i", [b - a for a, b in zip(dts, following, strict=True)])
     entries[1::4] = array("i", sizes)
-    entries[2::4] = array("i", [_SYNC if key else _NON_SYNC for key in samples.key[first:last]])
+    entries[2::4] = array("i", [_FLAGS[picture] for picture in samples.picture[first:last]])
     entries[3::4] = array("i", samples.cts[first:last])
     if sys.byteorder == "little":
         entries.byteswap()

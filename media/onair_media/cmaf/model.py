@@ -46,7 +46,7 @@ class InitSegment:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One `moof`+`mdat` inside its segment: byte range, duration in seconds, whether it starts with an IDR."""
+    """One `moof`+`mdat` inside its segment: byte range, duration in seconds, whether a decoder can begin with it."""
 
     offset: int
     size: int
@@ -59,7 +59,7 @@ class TrackSegment:
     """One rendition of a segment. `start` is media time in seconds (tfdt), `program_date_time` Unix seconds.
 
     `gap`: nothing was received for this rendition; `data` is empty and the playlist says EXT-X-GAP.
-    `independent`: begins with an IDR (audio always).
+    `independent`: all of it can be decoded without another segment (RFC 8216bis 4.4.2.1); audio always.
     """
 
     init: int

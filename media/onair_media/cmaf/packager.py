@@ -1,11 +1,11 @@
 """Frames to segments: one `Packager` for a broadcast in one epoch (DESIGN: CMAF; RFC 8216bis; ISO/IEC 23000-19).
 
 Theory of operation. After `connect`, frames are held (`gathering`) until every expected track has its first one (video:
-an IDR), or until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. From then
-on each frame is put on the broadcast's clock (`timeline`) and handed to the `builder`, which makes segments.
+a key frame), or until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. From
+then on each frame is put on the broadcast's clock (`timeline`) and handed to the `builder`, which makes segments.
 
-A jump of the timestamps and a change of configuration end the segment and begin anew at the next IDR, with a
-discontinuity, as a new connection does.
+A jump of the timestamps and a change of configuration end the segment and begin anew at the next key frame, with
+a discontinuity, as a new connection does; `beginnings` sees to it that a decoder can.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import partial
 
 from onair_core.contract import BroadcastRef, PackagingSettings
 from onair_core.playback.renditions import AUDIO, VIDEO, Rendition, audio_rendition, is_video
+from onair_media.cmaf.beginnings import Beginnings
 from onair_media.cmaf.builder import SegmentBuilder
 from onair_media.cmaf.catalogue import Catalogue, Config, News
 from onair_media.cmaf.gathering import Gathering
@@ -30,6 +31,7 @@ from onair_media.flv import (
     AudioFrame,
     AudioUnit,
     MediaError,
+    Picture,
     VideoColour,
     VideoConfig,
     VideoFrame,
@@ -92,6 +94,7 @@ class Packager:
         self._clock = MediaClock()
         self._audio_clocks: dict[Rendition, SampleClock] = {}
         self._held = Gathering(self.dropped)
+        self._beginnings = Beginnings(self.dropped)
         self._waiting = True
         self._rebase = True
         self._first_elapsed: float | None = None
@@ -314,6 +317,7 @@ class Packager:
             wall = max(first.wall, self._builder.date_end)
         self._waiting = False
         self._make_tracks()
+        self._beginnings.break_here()
         for clock in self._audio_clocks.values():
             clock.forget()
         self._builder.begin((self._clock.place(lead, first.raw) or 0) / 1000, wall)
@@ -357,6 +361,10 @@ class Packager:
         return self._place_sound(track, media, frame)
 
     def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> Sequence[Output]:
+        taken = self._beginnings.take(frame, self._nal_length)
+        if taken is None:
+            return []
+        picture, data = taken
         dts = media * _TICKS_PER_MS + frame.nanoseconds * _TICKS_PER_MS // 1_000_000
         cts = frame.composition_time * _TICKS_PER_MS
         if dts < track.floor:
@@ -366,7 +374,7 @@ class Packager:
             dts = track.floor
         if track.samples.dts:
             track.frame = min(dts - track.samples.dts[-1], track.timescale)
-        return self._builder.add(track, dts, cts, frame.keyframe, frame.data)
+        return self._builder.add(track, dts, cts, picture, data)
 
     def _place_sound(self, track: Track, media: int, frame: AudioFrame) -> Sequence[Output]:
         try:
@@ -381,7 +389,7 @@ class Packager:
         if dts < track.floor:
             self.dropped["audio later than its segment"] += 1
             return []
-        outputs = self._builder.add(track, dts, 0, True, frame.data)
+        outputs = self._builder.add(track, dts, 0, Picture.KEY, frame.data)
         track.frame = samples
         return outputs
 

@@ -1,9 +1,11 @@
 """When a segment ends. Pure decisions over seconds since the segment began (DESIGN: CMAF).
 
-* Until the stream is active a segment ends at every IDR at least 0.9 s on, so that viewers can start early; afterwards
-  at the first IDR at or after the segment duration, less a tolerance for timestamps in milliseconds.
-* EXTINF, rounded, must never exceed the target duration (RFC 8216bis 4.4.3.1), so a longer GOP is cut without an IDR.
-* After such a cut the next IDR ends the segment, however short: a stream must not lose all places to join at.
+A key frame is any picture at which a decoder can begin, with which an open GOP begins, too (`flv.pictures`).
+
+* Until the stream is active a segment ends at every key frame at least 0.9 s on, so that viewers can start early;
+  afterwards at the first at or after the segment duration, less a tolerance for timestamps in milliseconds.
+* EXTINF, rounded, must never exceed the target duration (RFC 8216bis 4.4.3.1), so a longer GOP is cut without one.
+* After such a cut the next one ends the segment, however short: a stream must not lose all places to join at.
 * Bytes count too: a stream without key frames at 100 Mbit/s must not grow one segment for ever.
 """
 
@@ -16,7 +18,7 @@ EARLY_SECONDS = 0.9
 TOLERANCE_SECONDS = 0.05
 MAX_TARGET_SECONDS = 10
 MAX_SEGMENT_BYTES = 50_000_000
-# A segment that did not begin with an IDR ends at the next one: viewers can join there.
+# A segment that did not begin with a key frame ends at the next one: viewers can join there.
 REJOIN_SECONDS = 0.25
 # EXTINF rounds to the nearest integer; a margin keeps clear of the edge.
 ROUNDING_MARGIN = 0.45
@@ -39,28 +41,28 @@ class CutRule:
         self,
         elapsed: float,
         *,
-        independent: bool,
+        joinable: bool,
         frame: float,
         size: int,
         gop: float | None = None,
-        began_independent: bool = True,
+        began_joinable: bool = True,
     ) -> bool:
         """Whether the segment ends before a frame that begins at `elapsed` and lasts about `frame` seconds.
 
-        `independent`: a decoder can start at this frame; `began_independent`: at the segment's first. `size`: bytes in
-        the segment so far. `gop`: seconds between the last two IDRs, where known.
+        `joinable`: a decoder can start at this frame; `began_joinable`: at the segment's first. `size`: bytes in
+        the segment so far. `gop`: seconds between the last two key frames, where known.
         """
         if size >= MAX_SEGMENT_BYTES or elapsed + frame > self.limit(gop):
             return True
-        return independent and elapsed >= self.earliest(began_independent=began_independent)
+        return joinable and elapsed >= self.earliest(began_joinable=began_joinable)
 
-    def earliest(self, *, began_independent: bool) -> float:
-        """Seconds before which no segment ends, IDR or not, unless it is too large."""
+    def earliest(self, *, began_joinable: bool) -> float:
+        """Seconds before which no segment ends, key frame or not, unless it is too large."""
         wanted = self.segment_seconds if self.steady else min(EARLY_SECONDS, self.segment_seconds)
-        return (wanted if began_independent else min(wanted, REJOIN_SECONDS)) - TOLERANCE_SECONDS
+        return (wanted if began_joinable else min(wanted, REJOIN_SECONDS)) - TOLERANCE_SECONDS
 
     def limit(self, gop: float | None) -> float:
-        """Seconds after which a segment ends without an IDR: a long GOP is cut evenly, and the next IDR begins one."""
+        """Seconds after which a segment ends without a key frame: a long GOP is cut evenly, and the next begins one."""
         if gop is None or gop <= self.longest:
             return self.longest
         return min(gop / math.ceil(gop / self.longest) + TOLERANCE_SECONDS, self.longest)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from onair_core.playback.renditions import Rendition
 from onair_media.cmaf.fragment import Samples, fragment
 from onair_media.cmaf.init import Init
 from onair_media.cmaf.model import InitSegment, Part, TrackInfo, TrackSegment
-from onair_media.flv import AudioConfig, VideoConfig
+from onair_media.flv import AudioConfig, Picture, VideoConfig
 
 
 class Track:
@@ -51,10 +52,10 @@ class Track:
         """The earliest decode time, in ticks, that the next sample may have."""
         return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
 
-    def add(self, dts: int, cts: int, key: bool, data: bytes | memoryview) -> None:
+    def add(self, dts: int, cts: int, picture: Picture, data: bytes | memoryview) -> None:
         self.samples.dts.append(dts)
         self.samples.cts.append(cts)
-        self.samples.key.append(key)
+        self.samples.picture.append(picture)
         self.samples.data.append(data)
 
     @property
@@ -94,7 +95,8 @@ class Track:
             self._sequence += 1
             piece = fragment(taken, first, last, until, self._sequence)
             size = sum(map(len, piece))
-            parts.append(Part(offset, size, (until - taken.dts[first]) / self.timescale, taken.key[first]))
+            joinable = taken.picture[first] >= Picture.RECOVERY
+            parts.append(Part(offset, size, (until - taken.dts[first]) / self.timescale, joinable))
             pieces += piece
             offset += size
         start = taken.dts[0] / self.timescale
@@ -105,7 +107,7 @@ class Track:
             program_date_time=date_of(start),
             data=b"".join(pieces),
             parts=tuple(parts),
-            independent=taken.key[0],
+            independent=_stand_alone(taken.picture),
         )
 
     def gap(
@@ -125,6 +127,19 @@ class Track:
         self._taken_until = max(self._taken_until, round(end * self.timescale))
         index = self._init.index if self._init else max(self._inits - 1, 0)
         return TrackSegment(index, start, duration, date_of(start), b"", (), gap=True)
+
+
+def _stand_alone(pictures: Sequence[Picture]) -> bool:
+    """Whether all samples of a segment can be decoded without another (RFC 8216bis 4.4.2.1)."""
+    if pictures[0] is not Picture.CRA:
+        return pictures[0] is Picture.KEY
+    # Of those that may need the segment before all come before the next GOP, whose own need only this segment.
+    for picture in islice(pictures, 1, None):
+        if picture is Picture.RASL:
+            return False
+        if picture >= Picture.RECOVERY:
+            break
+    return True
 
 
 def _parts(samples: Samples, end: int, longest: int) -> list[tuple[int, int, int]]:

@@ -6,6 +6,7 @@ from onair_media.flv.enhanced import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.flv.errors import MediaError, UnsupportedCodecError
 from onair_media.flv.info import AudioInfo, VideoInfo
 from onair_media.flv.nal import are_whole
+from onair_media.flv.pictures import Picture, as_broken_link, picture_of
 from onair_media.flv.tags import parse_audio, parse_video
 from onair_media.flv.units import (
     AudioCodec,
@@ -30,6 +31,7 @@ __all__ = [
     "AudioUnit",
     "Colour",
     "MediaError",
+    "Picture",
     "UnsupportedCodecError",
     "VideoCodec",
     "VideoColour",
@@ -39,6 +41,7 @@ __all__ = [
     "VideoInfo",
     "VideoUnit",
     "are_whole",
+    "as_broken_link",
     "config_in",
     "describe_audio",
     "describe_video",
@@ -48,4 +51,5 @@ __all__ = [
     "normalised",
     "parse_audio",
     "parse_video",
+    "picture_of",
 ]

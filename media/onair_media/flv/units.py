@@ -28,7 +28,8 @@ class VideoConfig:
 class VideoFrame:
     """A coded frame, as the sample of an MP4 file has it (AVC and HEVC: length-prefixed NAL units).
 
-    `composition_time` in milliseconds, signed. `nanoseconds`, below a million, are to be added to the timestamp.
+    `keyframe`: as the publisher says (`pictures` has what it is). `composition_time` in milliseconds, signed.
+    `nanoseconds`, below a million, are to be added to the timestamp.
     """
 
     codec: VideoCodec

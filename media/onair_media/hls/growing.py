@@ -47,7 +47,7 @@ class GrowingPlaylist:
         self._start_over()
 
     def append(self, entry: Entry, *, independent: bool = True) -> None:
-        """List one more segment. `independent`: begins with an IDR; the first without withdraws the claim.
+        """List one more segment. `independent`: needs no other to be decoded; the first that does withdraws the claim.
 
         Raises ValueError after `end()`: EXT-X-ENDLIST is final.
         """

@@ -80,7 +80,7 @@ class Entry:
 class Header:
     """What stands above the first segment.
 
-    `independent`: every segment so far begins with an IDR. `EVENT` and `VOD` are recordings: numbered from 0.
+    `independent`: no segment so far needs another to be decoded. `EVENT` and `VOD` are recordings: numbered from 0.
     """
 
     target_duration: int

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket
 from onair_media.ingest.session import Admission, PublisherSession, prepare
 from onair_media.ingest.ticker import Ticker
@@ -20,7 +21,6 @@ from onair_media.rtmp import Limits, ServerConnection
 
 log = structlog.get_logger(__name__)
 
-HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
 OUT_OF_FILES_PAUSE_SECONDS = 0.5
@@ -29,8 +29,8 @@ OUT_OF_FILES_PAUSE_SECONDS = 0.5
 class RtmpServer:
     """Accepts publishers on one address until `close()`.
 
-    `limits` are those of one connection, `admission_limits` those of an address and of all. The FourCCs are told to
-    encoders that speak Enhanced RTMP. `rejected` counts by reason what was turned away or cut.
+    `limits` and `deadlines` are those of one connection, `admission_limits` those of an address and of all. The FourCCs
+    are told to encoders that speak Enhanced RTMP. `rejected` counts by reason what was turned away or cut.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class RtmpServer:
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         admission_limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen
+        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
         video_fourccs: Sequence[str] = (),
         audio_fourccs: Sequence[str] = (),
     ) -> None:
         self._admission = admission
         self._tls = tls
         self._limits = limits
+        self._deadlines = deadlines
         self._video_fourccs = tuple(video_fourccs)
         self._audio_fourccs = tuple(audio_fourccs)
         self._ticker = Ticker()
@@ -56,10 +58,11 @@ class RtmpServer:
         self._empty = asyncio.Event()
         self.address: tuple[str, int] = ("", 0)
 
-    def set_limits(self, limits: Limits, admission_limits: AdmissionLimits) -> None:
+    def set_limits(self, limits: Limits, admission_limits: AdmissionLimits, deadlines: Deadlines) -> None:
         """For connections from now on; those that are here keep what they came with."""
         self._limits = limits
         self._gate.limits = admission_limits
+        self._deadlines = deadlines
 
     @property
     def rejected(self) -> Counter[str]:
@@ -146,7 +149,7 @@ class RtmpServer:
             return
         prepare(sock)
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(HANDSHAKE_SECONDS, self._silent_too_long, sock)
+        timer = loop.call_later(self._deadlines.handshake, self._silent_too_long, sock)
         self._undecided[sock] = (ticket, timer)
         loop.add_reader(sock, self._first_byte, sock, host)
 
@@ -171,7 +174,15 @@ class RtmpServer:
         wire = TlsWire(sock, max_unsent, self._tls.context()) if secure and self._tls else Wire(sock, max_unsent)
         rtmp = ServerConnection(self._limits, video_fourccs=self._video_fourccs, audio_fourccs=self._audio_fourccs)
         session = PublisherSession(
-            wire, rtmp, ticket, host, self._admission, self._ticker, self, handshake_by=handshake_by
+            wire,
+            rtmp,
+            ticket,
+            host,
+            self._admission,
+            self._ticker,
+            self,
+            handshake_by=handshake_by,
+            deadlines=self._deadlines,
         )
         self._sessions.add(session)
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import Ticket
 from onair_media.ingest.ticker import CATCH_UP_SECONDS, Ticker
 from onair_media.ingest.wire import READ_BUDGET, Wire, WireClosedError, WriteLimitError
@@ -34,8 +35,6 @@ from onair_media.rtmp import (
 
 log = structlog.get_logger(__name__)
 
-PUBLISH_SECONDS = 20.0
-MEDIA_IDLE_SECONDS = 15.0
 LINGER_SECONDS = 2.0
 # Longest that a live socket is left alone: what a goodbye or a ping may wait.
 MAX_REST_TICKS = 8
@@ -97,7 +96,7 @@ class PublisherSession:
     """See the module. `number` is unique in the process and identifies the connection to the lifecycle.
 
     `encoder` is what it calls itself (`FMLE/3.0 …`, `Lavf…`), known after connect.
-    `handshake_by`: the loop's time at which the handshake must be over, however slowly it trickles in.
+    `handshake_by`: the loop's time at which the handshake must be over; `deadlines` has the others.
     """
 
     def __init__(
@@ -111,6 +110,7 @@ class PublisherSession:
         owner: Owner,
         *,
         handshake_by: float,
+        deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
     ) -> None:
         self.number = next(_connection_numbers)
         self.address = address
@@ -123,6 +123,7 @@ class PublisherSession:
         self._admission = admission
         self._ticker = ticker
         self._owner = owner
+        self._deadlines = deadlines
         self._loop = asyncio.get_running_loop()
         self._target: Target | None = None
         self._ended_by = DisconnectReason.INTERNAL_ERROR
@@ -240,11 +241,12 @@ class PublisherSession:
     def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
             self._stage = _Stage.COMMANDS
-            self._expect("publish", PUBLISH_SECONDS)
-        if self._stage is _Stage.LIVE and self.silent_for > MEDIA_IDLE_SECONDS:
+            self._expect("publish", self._deadlines.publish)
+        if self._stage is _Stage.LIVE and self.silent_for > self._deadlines.media:
+            self._ticket.count(["media_deadline"])
             self.end(
                 "NetStream.Unpublish.Success",
-                "No audio or video came for 15 seconds.",
+                f"No audio or video came for {self._deadlines.media:g} s.",
                 DisconnectReason.PUBLISHER_SILENT,
             )
 

@@ -158,7 +158,7 @@ class Recording:
         self.duration = 0.0
         self.media_end = 0.0
         self.ended = False
-        self.independent = True  # every segment so far begins with an IDR
+        self.independent = True  # every segment so far can be decoded without another
         self.damaged = 0  # segments that the store had and that cannot be read any more
         self.unread = False  # earlier epochs may have stored segments that are not known here yet
         self.sizes: dict[str, int] = {}  # media path below the asset → bytes

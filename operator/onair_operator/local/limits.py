@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from onair_core.manifests import LimitsSpec
+from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.rtmp import Limits
 
 
-def port_limits(spec: LimitsSpec) -> tuple[Limits, AdmissionLimits]:
-    """Those of one connection, and those of an address and of all."""
+def port_limits(spec: LimitsSpec) -> tuple[Limits, AdmissionLimits, Deadlines]:
+    """Those of one connection, those of an address and of all, and how long a connection may take."""
     return (
         Limits(
             min_chunk_size=spec.min_chunk_bytes,
@@ -30,5 +31,10 @@ def port_limits(spec: LimitsSpec) -> tuple[Limits, AdmissionLimits]:
             waiting_bytes=spec.max_unauthenticated_bytes,
             failed_keys_per_minute=spec.failed_keys_per_minute,
             failed_keys_per_minute_per_address=spec.failed_keys_per_minute_per_address,
+        ),
+        Deadlines(
+            handshake=float(spec.handshake_timeout_seconds),
+            publish=float(spec.publish_timeout_seconds),
+            media=float(spec.media_timeout_seconds),
         ),
     )
