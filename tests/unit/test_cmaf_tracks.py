@@ -77,10 +77,10 @@ def test_a_track_that_metadata_announces_is_waited_for() -> None:
     for n in range(30):
         encoder.video(round(n * 1000 / 30), video(n, key=n == 0))
         encoder.audio(round(n * AAC_FRAME_MS), sound(n, 0))
-    assert not encoder.packager.started
+    assert encoder.packager.waiting
     encoder.packager.audio(0, AudioConfig("aac", AAC.record, 1))
     encoder.audio(1000, sound(0, 1))
-    assert encoder.packager.started
+    assert not encoder.packager.waiting
     encoder.disconnect()
     assert {init.rendition: (init.track.language, init.track.name) for init in encoder.inits} == {
         "video": ("", ""), "audio": ("en", ""), "audio-1": ("de", "Deutsch"),
@@ -233,7 +233,7 @@ def test_a_connection_with_fewer_tracks_is_not_waited_for_longer_than_any_other(
     encoder.disconnect()
     connect(encoder, (0,))
     run(encoder, 3, (0,), start=500_000)
-    assert encoder.packager.started
+    assert not encoder.packager.waiting
 
 
 def test_another_codec_hands_on_what_this_connection_sends_and_nothing_older() -> None:

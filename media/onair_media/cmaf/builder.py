@@ -29,6 +29,7 @@ ROUNDING_SLACK = 0.04
 # A rendition that goes on later than this after its last segment does so behind a discontinuity.
 SEAM_SECONDS = 0.05
 
+_KEYS = Picture.RECOVERY  # looked up for every sample: enumerations are slow
 
 class SegmentBuilder:
     """One broadcast's in one epoch. `media_end`: seconds of media in complete segments, over the whole broadcast.
@@ -130,7 +131,7 @@ class SegmentBuilder:
     ) -> Sequence[InitSegment | Segment]:
         """One more sample, in decode order; what ends before it comes out. Ticks of the track's timescale."""
         outputs: Sequence[InitSegment | Segment] = ()
-        key = picture >= Picture.RECOVERY
+        key = picture >= _KEYS
         leads = track.rendition == self._leader
         if (
             (leads and key)

@@ -68,7 +68,8 @@ class Packager:
     """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed, and
     in which `codecs`.
 
-    `now` is to be set to the Unix time before a frame is given, as long as `started` is False.
+    As long as it is `waiting`, no frame of this connection is on the broadcast's clock, and `now` is to be set to the
+    Unix time before a frame is given.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Packager:
         self._audio_clocks: dict[Rendition, SampleClock] = {}
         self._held = Gathering(self.dropped)
         self._beginnings = Beginnings(self.dropped)
-        self._waiting = True
+        self.waiting = True
         self._rebase = True
         self._first_elapsed: float | None = None
         self._builder = SegmentBuilder(
@@ -108,11 +109,6 @@ class Packager:
         )
 
     @property
-    def started(self) -> bool:
-        """Whether frames of this connection are on the broadcast's clock."""
-        return not self._waiting
-
-    @property
     def media_end(self) -> float:
         """Seconds of media in complete segments, over the whole broadcast."""
         return self._builder.media_end
@@ -120,7 +116,7 @@ class Packager:
     @property
     def quiet_seconds(self) -> float:
         """Seconds of media that may come before anything comes out."""
-        return 0.0 if self._waiting else self._builder.quiet_seconds
+        return 0.0 if self.waiting else self._builder.quiet_seconds
 
     @property
     def renditions(self) -> tuple[Rendition, ...] | None:
@@ -159,7 +155,7 @@ class Packager:
 
     def disconnect(self) -> list[Output]:
         """The connection ended: what is open becomes its last segment."""
-        outputs = self._begin() if self._waiting and self._held else []
+        outputs = self._begin() if self.waiting and self._held else []
         outputs += self._builder.close_all()
         self._wait(rebase=True)
         return outputs
@@ -174,7 +170,7 @@ class Packager:
 
     def tick(self, elapsed: float) -> list[Output]:
         """`elapsed` seconds since `connect`: stops waiting for a track that does not come."""
-        if not self._waiting or not self._held:
+        if not self.waiting or not self._held:
             return []
         if self._first_elapsed is None:
             self._first_elapsed = elapsed
@@ -239,7 +235,7 @@ class Packager:
             self._nal_length = self._catalogue.describe(rendition).nal_length
         if news is not News.CHANGED:
             return []
-        if self._waiting:
+        if self.waiting:
             self._held.forget("held before a new configuration", rendition)
             return []
         outputs: list[Output] = [*self._builder.close_all()]
@@ -250,24 +246,24 @@ class Packager:
     # Waiting for the tracks
 
     def _wait(self, *, rebase: bool) -> None:
-        self._waiting = True
+        self.waiting = True
         self._rebase = self._rebase or rebase
         self._first_elapsed = None
         self._held.forget("")
 
     def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
-        if not self._waiting and rendition in self._builder.tracks:
-            media = self._clock.place(rendition, raw)
-            if media is not None:
-                return self._place(rendition, media, frame)
-            return self._jump(rendition, raw, frame)
+        if not self.waiting:
+            track = self._builder.tracks.get(rendition)
+            if track is not None:
+                media = self._clock.place(rendition, raw)
+                return self._jump(rendition, raw, frame) if media is None else self._on_track(track, media, frame)
         if rendition not in self._catalogue.configs:
             self.dropped[f"{_kind(rendition)} before its configuration"] += 1
             return []
         if self.renditions is not None and rendition not in self.renditions:
             self.dropped[f"{_kind(rendition)} that came late"] += 1
             return []
-        if self._waiting:
+        if self.waiting:
             return self._hold(rendition, raw, frame)
         media = self._clock.place(rendition, raw)
         return self._jump(rendition, raw, frame) if media is None else self._place(rendition, media, frame)
@@ -315,7 +311,7 @@ class Packager:
             self._clock.start(first.raw, end)
             self._rebase = False
             wall = max(first.wall, self._builder.date_end)
-        self._waiting = False
+        self.waiting = False
         self._make_tracks()
         self._beginnings.break_here()
         for clock in self._audio_clocks.values():
@@ -356,6 +352,9 @@ class Packager:
         if track is None:
             self._make_tracks()
             track = self._builder.tracks[rendition]
+        return self._on_track(track, media, frame)
+
+    def _on_track(self, track: Track, media: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
         if isinstance(frame, VideoFrame):
             return self._place_picture(track, media, frame)
         return self._place_sound(track, media, frame)

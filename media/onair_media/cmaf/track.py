@@ -53,10 +53,11 @@ class Track:
         return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
 
     def add(self, dts: int, cts: int, picture: Picture, data: bytes | memoryview) -> None:
-        self.samples.dts.append(dts)
-        self.samples.cts.append(cts)
-        self.samples.picture.append(picture)
-        self.samples.data.append(data)
+        samples = self.samples
+        samples.dts.append(dts)
+        samples.cts.append(cts)
+        samples.picture.append(picture)
+        samples.data.append(data)
 
     @property
     def end(self) -> int:

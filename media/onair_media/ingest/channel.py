@@ -188,7 +188,6 @@ class Channel:
         if pipeline is not None and session.number == self._state.publisher:
             try:
                 pipeline.video(timestamp, payload)
-                self._look_after(pipeline)
             except Exception:
                 self._defect(pipeline)
 
@@ -198,7 +197,6 @@ class Channel:
         if pipeline is not None and session.number == self._state.publisher:
             try:
                 pipeline.audio(timestamp, payload)
-                self._look_after(pipeline)
             except Exception:
                 self._defect(pipeline)
 
@@ -226,6 +224,16 @@ class Channel:
 
     def media_started(self) -> None:
         self._feed(lifecycle.MediaStarted())
+
+    def media_waits(self) -> None:
+        if self._ticking is None:
+            self._tick_pipeline()
+
+    def segments_made(self) -> None:
+        pipeline = self._production.pipeline
+        if pipeline is not None and pipeline.media_end >= self._progress_at:
+            self._progress_at = pipeline.media_end + PROGRESS_SECONDS
+            self._tell_progress()
 
     def playable_now(self) -> None:
         self._feed(lifecycle.Playable())
@@ -391,13 +399,6 @@ class Channel:
         log.info("broadcast ended", stream=str(self.config.stream), broadcast=ref.id)
 
     # While media comes
-
-    def _look_after(self, pipeline: Pipeline) -> None:
-        if self._ticking is None and pipeline.waiting:
-            self._tick_pipeline()
-        if pipeline.media_end >= self._progress_at:
-            self._progress_at = pipeline.media_end + PROGRESS_SECONDS
-            self._tell_progress()
 
     def _tick_pipeline(self) -> None:
         """Media usually ends the wait for the second track; a timer does when none comes."""

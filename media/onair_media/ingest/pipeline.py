@@ -36,6 +36,10 @@ class PipelineListener(Protocol):
     """
 
     def media_started(self) -> None: ...
+    def media_waits(self) -> None:
+        """A track is waited for: `tick` is needed until it has come."""
+
+    def segments_made(self) -> None: ...
     def playable_now(self) -> None: ...
     def codec_changed(self, change: CodecChanged) -> None: ...
     def media_warning(self, reason: IngestProblem, message: str) -> None: ...
@@ -106,13 +110,15 @@ class Pipeline:
         if self._refused:
             return
         packager = self._packager
-        if not packager.started:
-            packager.now = self._now()
+        if packager.waiting:
+            self._wait()
         try:
             for unit in parse_video(payload):
                 if isinstance(unit, VideoFrame):
                     self._health.picture(timestamp, len(payload), keyframe=unit.keyframe)
-                self._take(packager.video(timestamp, unit))
+                outputs = packager.video(timestamp, unit)
+                if outputs or not self._started:
+                    self._take(outputs)
         except MediaError as error:
             self._cannot_use(error)
 
@@ -121,13 +127,15 @@ class Pipeline:
         if self._refused:
             return
         packager = self._packager
-        if not packager.started:
-            packager.now = self._now()
+        if packager.waiting:
+            self._wait()
         try:
             for unit in parse_audio(payload):
                 if isinstance(unit, AudioFrame):
                     self._health.sound(timestamp, len(payload))
-                self._take(packager.audio(timestamp, unit))
+                outputs = packager.audio(timestamp, unit)
+                if outputs or not self._started:
+                    self._take(outputs)
         except MediaError as error:
             self._cannot_use(error)
 
@@ -147,7 +155,7 @@ class Pipeline:
     @property
     def waiting(self) -> bool:
         """Whether the packager waits for a track, so that `tick` is needed."""
-        return not self._packager.started
+        return self._packager.waiting
 
     @property
     def media_end(self) -> float:
@@ -169,6 +177,10 @@ class Pipeline:
         """Of the present connection, or the last one."""
         return self._health.figures(self._now())
 
+    def _wait(self) -> None:
+        self._packager.now = self._now()
+        self._listener.media_waits()
+
     def _cannot_use(self, error: MediaError) -> None:
         self.dropped[error.reason] += 1
         if isinstance(error, UnsupportedCodecError):
@@ -181,7 +193,7 @@ class Pipeline:
         self._listener.media_refused(reason, message)
 
     def _take(self, outputs: Sequence[Output]) -> None:
-        if not self._started and (self._packager.started or any(not isinstance(o, CodecChanged) for o in outputs)):
+        if not self._started and (not self._packager.waiting or any(not isinstance(o, CodecChanged) for o in outputs)):
             self._started = True
             self._listener.media_started()
         for output in outputs:
@@ -190,6 +202,8 @@ class Pipeline:
                 self._listener.codec_changed(output)
                 return
             self._keep(output)
+        if outputs:
+            self._listener.segments_made()
 
     def _keep(self, output: InitSegment | Segment) -> None:
         if self._recorder is not None:
