@@ -64,8 +64,11 @@ docs: $(VENV)/.installed-dev ## docs/reference.md from the CRDs
 BENCH_ARGS ?=
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## OnAir beside its peers; shorter with BENCH_ARGS="--rounds 1 --publishers 10"
-	tools/test-tools.sh nginx libnginx-mod-rtmp wrk
+	tools/test-tools.sh nginx libnginx-mod-rtmp libnginx-mod-stream wrk
 	$(BIN)/python bench/ingest.py $(BENCH_ARGS)
+	$(BIN)/python bench/ingest.py --mtu $(BENCH_ARGS)
+	$(BIN)/python bench/ingest.py --tls --chunks 4096 $(BENCH_ARGS)
+	$(BIN)/python bench/ingest.py --processes --publishers 1 10 50 --chunks 4096 $(BENCH_ARGS)
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
 

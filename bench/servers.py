@@ -16,6 +16,8 @@ from process import free_port, have, wait_for
 from onair_media.ingest.tls import self_signed
 
 _NGINX_MODULES = Path("/usr/lib/nginx/modules")
+# Playlists are this long, to be in the steady state soon: twice as long, since segments outlive their playlist.
+WINDOW_SECONDS = 10
 KEY = "bench-stream-key-{:04d}-abcdefgh"
 
 
@@ -45,7 +47,7 @@ class OnAir:
             _STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
             for index in range(count)
         )
-        (manifests / "streams.yaml").write_text(names)
+        (manifests / "streams.yaml").write_text(_CLASS + names)
         self.port = free_port()
         self.http = free_port()
         process = subprocess.Popen(
@@ -74,6 +76,12 @@ class OnAir:
             assert answer.read().count(b"#EXTINF") >= 2
 
 
+_CLASS = f"""apiVersion: onair.dev/v1alpha1
+kind: LiveStreamClass
+metadata: {{name: bench, annotations: {{onair.dev/is-default-class: "true"}}}}
+spec: {{packaging: {{liveWindowSeconds: {WINDOW_SECONDS}}}}}
+---
+"""
 _STREAM = """apiVersion: onair.dev/v1alpha1
 kind: LiveStream
 metadata: {{name: bench-{index}}}
@@ -123,7 +131,7 @@ daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/logs/error.
 events {{ worker_connections 1024; }}
 {front}
 rtmp {{ server {{ listen 127.0.0.1:{rtmp}; chunk_size 4096;
-  application app {{ live on; hls on; hls_path {folder}/hls; hls_fragment 2s; hls_playlist_length 30s; }} }} }}
+  application app {{ live on; hls on; hls_path {folder}/hls; hls_fragment 2s; hls_playlist_length {WINDOW_SECONDS}s; }} }} }}
 """)
         return subprocess.Popen(
             ["nginx", "-c", str(config), "-p", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
