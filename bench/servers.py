@@ -37,6 +37,9 @@ class Server(Protocol):
 class OnAir:
     name = "OnAir"
 
+    def __init__(self, window_seconds: int = WINDOW_SECONDS) -> None:
+        self._window_seconds = window_seconds
+
     def available(self, *, tls: bool = False) -> bool:
         return True
 
@@ -47,7 +50,7 @@ class OnAir:
             _STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
             for index in range(count)
         )
-        (manifests / "streams.yaml").write_text(_CLASS + names)
+        (manifests / "streams.yaml").write_text(_CLASS.format(window=self._window_seconds) + names)
         self.port = free_port()
         self.http = free_port()
         process = subprocess.Popen(
@@ -76,10 +79,10 @@ class OnAir:
             assert answer.read().count(b"#EXTINF") >= 2
 
 
-_CLASS = f"""apiVersion: onair.dev/v1alpha1
+_CLASS = """apiVersion: onair.dev/v1alpha1
 kind: LiveStreamClass
 metadata: {{name: bench, annotations: {{onair.dev/is-default-class: "true"}}}}
-spec: {{packaging: {{liveWindowSeconds: {WINDOW_SECONDS}}}}}
+spec: {{packaging: {{liveWindowSeconds: {window}}}}}
 ---
 """
 _STREAM = """apiVersion: onair.dev/v1alpha1
