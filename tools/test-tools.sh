@@ -9,6 +9,7 @@ all=(
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
     obs-studio obs-plugins xvfb xauth libgl1-mesa-dri
     chromium
+    iproute2
     nginx libnginx-mod-rtmp
 )
 command -v npm >/dev/null || all+=(nodejs npm)

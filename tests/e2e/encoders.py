@@ -13,6 +13,8 @@ from typing import ClassVar, Protocol
 import imageio_ffmpeg
 import pytest
 
+from far_network import FarHost
+
 
 class Encoder(Protocol):
     """`start` returns when the program runs, not when it is live."""
@@ -90,6 +92,17 @@ class FFmpeg(ProcessEncoder):
 
 class AudioFFmpeg(FFmpeg):
     audio_only = True
+
+
+class FarFFmpeg(FFmpeg):
+    """On a host of its own."""
+
+    def __init__(self, log: Path, host: FarHost) -> None:
+        super().__init__(log)
+        self._host = host
+
+    def command(self, url: str) -> list[str]:
+        return self._host.command(*super().command(url))
 
 
 class GStreamer(ProcessEncoder):
