@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import shutil
 import signal
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import imageio_ffmpeg
+import librtmp_encoder
 import pytest
 
 from far_network import FarHost
@@ -165,10 +167,33 @@ class FFmpeg9(ProcessEncoder):
         return [*arguments, "-ac", "2", *self._options, "-f", "flv", url]
 
 
-class LibRtmp(GStreamer):
-    """rtmpsink: librtmp, as rtmpdump and old OBS have it."""
+class RtmpSink(GStreamer):
+    """rtmpsink: librtmp through GStreamer."""
 
     sink = ("rtmpsink", "location={url} live=1")
+
+
+class LibRtmp(ProcessEncoder):
+    """librtmp by its library; `options` are ffmpeg's, which encodes for it."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        super().__init__(log)
+        self._options = options
+
+    def command(self, url: str) -> list[str]:
+        need("ffmpeg")
+        try:
+            ctypes.CDLL(librtmp_encoder.LIBRARY)
+        except OSError:
+            pytest.skip("librtmp (Debian: librtmp1) is not installed")
+        return [sys.executable, librtmp_encoder.__file__, url, *self._options]
+
+
+class RtmpDump(ProcessEncoder):
+    """rtmpdump: a player, which comes here by mistake."""
+
+    def command(self, url: str) -> list[str]:
+        return [need("rtmpdump"), "-V", "--live", "-r", url, "-o", "/dev/null"]
 
 
 class Push(ProcessEncoder):
