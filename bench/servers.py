@@ -16,7 +16,13 @@ KEY = "bench-stream-key-{:04d}-abcdefgh"
 
 
 class OnAir:
+    """`recording`: whether broadcasts are kept; `more`: manifests beside the streams."""
+
     name = "OnAir"
+
+    def __init__(self, *, recording: bool = False, more: str = "") -> None:
+        self._recording = recording
+        self._more = more
 
     def available(self) -> bool:
         return True
@@ -25,10 +31,13 @@ class OnAir:
         manifests = folder / "manifests"
         manifests.mkdir()
         names = "---\n".join(
-            _STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
+            _STREAM.format(index=index, recording=str(self._recording).lower())
+            + _KEY_SECRET.format(index=index, key=KEY.format(index))
             for index in range(count)
         )
         (manifests / "streams.yaml").write_text(names)
+        if self._more:
+            (manifests / "more.yaml").write_text(self._more)
         self.port = free_port()
         self.http = free_port()
         process = subprocess.Popen(
@@ -64,7 +73,7 @@ metadata: {{name: bench-{index}}}
 spec:
   playback: [{{id: bench-stream-{index}}}]
   streamKey: {{secretRef: {{name: bench-{index}}}}}
-  newAssetSettings: {{recording: false}}
+  newAssetSettings: {{recording: {recording}, playback: [{{policy: public}}]}}
 ---
 """
 _KEY_SECRET = """apiVersion: v1

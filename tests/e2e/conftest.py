@@ -43,11 +43,7 @@ async def onair_local(manifests: Manifests, tmp_path: Path) -> AsyncIterator[Ser
     await service.start()
     await service.provisioned("keynote")
     yield service
-    for process in list(ProcessEncoder.running):
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    ProcessEncoder.running.clear()
+    await ProcessEncoder.kill_all()
     await service.close()
 
 

@@ -66,6 +66,15 @@ class ProcessEncoder:
             self.process.kill()
         await self.ended()
 
+    @classmethod
+    async def kill_all(cls) -> None:
+        """Those that a test has left running."""
+        for process in list(cls.running):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        cls.running.clear()
+
     async def ended(self) -> int:
         """Waits for its own end; the exit status."""
         assert self.process is not None

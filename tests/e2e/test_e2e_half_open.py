@@ -28,11 +28,7 @@ async def onair_local(manifests: Manifests, tmp_path: Path) -> AsyncIterator[Ser
     for name in ("keynote", "beside"):
         await service.provisioned(name)
     yield service
-    for process in list(ProcessEncoder.running):
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    ProcessEncoder.running.clear()
+    await ProcessEncoder.kill_all()
     await service.close()
 
 
