@@ -36,6 +36,10 @@ from onair_media.rtmp import (
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 2.0
+# A network that is gone is told from an encoder that has nothing to say: its kernel does not answer either. So it is
+# given up shortly before the silence would be; an outage of half this time ends nothing.
+UNREACHABLE_SECONDS = 14
+_PROBES_FROM_SECONDS, _PROBES_EVERY_SECONDS = 5, 3
 # Longest that a live socket is left alone: what a goodbye or a ping may wait.
 MAX_REST_TICKS = 8
 # A live socket asks to be read before the next tick when it holds as much: the kernel makes room for twice of it.
@@ -421,10 +425,20 @@ class PublisherSession:
 
 
 def prepare(sock: socket.socket) -> None:
-    """Socket options of a publisher: a peer that vanished without a word is noticed by keepalive."""
+    """Socket options of a publisher: a peer that vanished without a word is noticed within `UNREACHABLE_SECONDS`.
+
+    Keepalive does it while nothing is on the way to the peer, TCP_USER_TIMEOUT (RFC 5482) while something is, after
+    the socket was closed as well.
+    """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+    probes = (UNREACHABLE_SECONDS - _PROBES_FROM_SECONDS) // _PROBES_EVERY_SECONDS
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBES_FROM_SECONDS),
+        ("TCP_KEEPINTVL", _PROBES_EVERY_SECONDS),
+        ("TCP_KEEPCNT", probes),
+        ("TCP_USER_TIMEOUT", UNREACHABLE_SECONDS * 1000),
+    ):
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
