@@ -1,18 +1,21 @@
 """One RTMP connection: deadlines, and the way from wire bytes to a channel.
 
 Until media flows, the event loop wakes the session for each packet, so that handshakes are quick; a live publisher is
-read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one turn
-takes a bounded number of bytes and messages, and then the others are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
-unread bytes would reset the connection and the encoder would never see the reason.
+read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one
+turn takes a bounded number of bytes and messages, and then the others are served first. When the server ends a
+connection it says why, half-closes, and reads on for a moment: closing with unread bytes would reset the connection and
+the encoder would never see the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
+from concurrent.futures import Future
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -138,6 +141,7 @@ class PublisherSession:
         self._writing = False
         self._bytes_before = 0
         self._watching = False
+        self._holds = 0
         self._watch()
 
     @property
@@ -155,8 +159,8 @@ class PublisherSession:
 
     @property
     def _held_back(self) -> bool:
-        """It sent more messages than it may: they are taken at the next ticks, and nothing is read before."""
-        return self._stage is _Stage.LIVE and self._rtmp.throttled
+        """It sent more messages than it may, or is held: the rest is taken at a later tick, and nothing read before."""
+        return self._stage is _Stage.LIVE and (self._rtmp.throttled or self._holds > 0)
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
@@ -172,6 +176,18 @@ class PublisherSession:
         if target is None or not taken or self._held_back:
             return 0
         return min(MAX_REST_TICKS, int(target.quiet_seconds(self) / tick_seconds))
+
+    def hold(self, preparation: Future[Any]) -> None:
+        """Nothing more is taken until this is done."""
+        self._holds += 1
+        preparation.add_done_callback(self._release_soon)
+
+    def _release_soon(self, _: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the process ends
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._holds -= 1
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -228,11 +244,8 @@ class PublisherSession:
             return
         try:
             self._rtmp.receive(data)
-            now = self._loop.time()
-            for event in self._rtmp.events(now):
-                self._handle(event, now)
-                if self._over:
-                    return
+            if not self._holds:
+                self._take_events(self._loop.time())
         except ProtocolError as error:
             log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
             self._ticket.count([error.limit])
@@ -241,6 +254,12 @@ class PublisherSession:
             return
         if not self._ticket.may_hold(self._rtmp.held):
             self._reject("waiting_bytes")
+
+    def _take_events(self, now: float) -> None:
+        for event in self._rtmp.events(now):
+            self._handle(event, now)
+            if self._over or self._holds:
+                return
 
     def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
