@@ -82,7 +82,10 @@ class OnAir:
 _CLASS = """apiVersion: onair.dev/v1alpha1
 kind: LiveStreamClass
 metadata: {{name: bench, annotations: {{onair.dev/is-default-class: "true"}}}}
-spec: {{packaging: {{liveWindowSeconds: {window}}}}}
+spec:
+  packaging: {{liveWindowSeconds: {window}}}
+  # Hundreds of publishers come at once, and the soak sends as fast as it may for an hour.
+  limits: {{maxConnectionsPerSecondPerAddress: 1000, throttledTimeoutSeconds: 86400}}
 ---
 """
 _STREAM = """apiVersion: onair.dev/v1alpha1
