@@ -13,6 +13,7 @@ import rtmp_wire as wire
 from ingest_client import Client, Sink, trusting
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest import rests as rests_module
 from onair_media.ingest.rests import FULL_BYTES, MAX_UNMARKED_TICKS
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
@@ -28,6 +29,12 @@ class Quiet(Sink):
 
     def quiet_seconds(self, session: PublisherSession) -> float:
         return 60.0
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may rest from the beginning."""
+    monkeypatch.setattr(rests_module, "WARM_SECONDS", 0.0)
 
 
 @pytest.fixture

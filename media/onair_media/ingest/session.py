@@ -233,7 +233,7 @@ class PublisherSession:
         more = self._turn(thorough=True)
         live = self._stage is _Stage.LIVE
         if rested and live:
-            self._rests.called(self.bytes_received - before)
+            self._rests.called(self.bytes_received - before, self._loop.time())
         self._watch_unless(more or self._held_back or (live and not self._rests.asks))
         if self._watching or self._closed:
             return
