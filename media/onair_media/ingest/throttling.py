@@ -10,8 +10,9 @@ from enum import Enum, auto
 
 from onair_media.ingest.wire import PeerState
 
-# What a publisher sent before its end is taken for so long; a goodbye is behind it.
-FINISHED_SECONDS = 5.0
+# What a publisher sent before its end is taken for so long; a goodbye may be behind it. At the usual limits that is
+# 10 000 messages: more than a socket holds of media.
+FINISHED_SECONDS = 2.0
 
 
 class Verdict(Enum):
