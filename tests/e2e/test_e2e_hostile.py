@@ -169,6 +169,7 @@ REASONS = [
     "amf",
     "amf_limits",
     "unknown_message_type",
+    "play",
 ]
 
 

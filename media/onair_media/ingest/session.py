@@ -10,8 +10,11 @@ closing with unread bytes would reset the connection and the encoder would never
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+from concurrent.futures import Future
 from enum import Enum, auto
+from typing import Any
 
 import structlog
 
@@ -96,6 +99,7 @@ class PublisherSession:
         self._rests = Rests(self._last_media, asks=False)
         self._throttled: Throttled | None = None
         self._watching = False
+        self._holds = 0
         self._watch()
 
     @property
@@ -113,8 +117,8 @@ class PublisherSession:
 
     @property
     def _held_back(self) -> bool:
-        """It sent more messages than it may: they are taken at the next ticks, and nothing is read before."""
-        return self._stage is _Stage.LIVE and self._rtmp.throttled
+        """It sent more messages than it may, or is held: the rest is taken at a later tick, and nothing read before."""
+        return self._stage is _Stage.LIVE and (self._rtmp.throttled or self._holds > 0)
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
@@ -129,6 +133,18 @@ class PublisherSession:
         self._bytes_before = self.bytes_received
         quiet = 0.0 if target is None or self._held_back else target.quiet_seconds(self)
         return self._rests.ticks(quiet, taken, self._loop.time(), tick_seconds)
+
+    def hold(self, preparation: Future[Any]) -> None:
+        """Nothing more is taken until this is done."""
+        self._holds += 1
+        preparation.add_done_callback(self._release_soon)
+
+    def _release_soon(self, _: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the process ends
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._holds -= 1
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -182,11 +198,8 @@ class PublisherSession:
             return
         try:
             self._rtmp.receive(data)
-            now = self._loop.time()
-            for event in self._rtmp.events(now):
-                self._handle(event, now)
-                if self._over:
-                    return
+            if not self._holds:
+                self._take_events(self._loop.time())
         except ProtocolError as error:
             log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
             self._ticket.count([error.limit])
@@ -195,6 +208,12 @@ class PublisherSession:
             return
         if not self._ticket.may_hold(self._rtmp.held):
             self._reject("waiting_bytes")
+
+    def _take_events(self, now: float) -> None:
+        for event in self._rtmp.events(now):
+            self._handle(event, now)
+            if self._over or self._holds:
+                return
 
     def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
@@ -214,6 +233,8 @@ class PublisherSession:
             return
         now = self._loop.time()
         if self._throttled is None:
+            if not self._rtmp.throttled:
+                return  # held for a preparation of ours, a moment
             self._throttled = Throttled(now)
             self._ticket.count(["messages_per_second"])
         verdict = self._throttled.verdict(self._wire.peer_state(), now, self._deadlines.throttled)

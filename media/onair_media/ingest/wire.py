@@ -20,6 +20,11 @@ READ_BUDGET = 1024 * 1024
 
 TLS_HANDSHAKE_RECORD = 0x16
 
+# A network that is gone is told from an encoder that has nothing to say: its kernel does not answer either. So it is
+# given up shortly before the silence would be; an outage of half this time ends nothing.
+UNREACHABLE_SECONDS = 14
+_PROBES_FROM_SECONDS, _PROBES_EVERY_SECONDS = 5, 3
+
 # Shared by all wires of the process: it is filled and consumed within one call, and never held across turns.
 _scratch = memoryview(bytearray(READ_SIZE))
 
@@ -44,11 +49,21 @@ class PeerState(Enum):
 
 
 def prepare(sock: socket.socket) -> None:
-    """Socket options of a publisher: a peer that vanished without a word is noticed by keepalive."""
+    """Socket options of a publisher: a peer that vanished without a word is noticed within `UNREACHABLE_SECONDS`.
+
+    Keepalive does it while nothing is on the way to the peer, TCP_USER_TIMEOUT (RFC 5482) while something is, after
+    the socket was closed as well.
+    """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+    probes = (UNREACHABLE_SECONDS - _PROBES_FROM_SECONDS) // _PROBES_EVERY_SECONDS
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBES_FROM_SECONDS),
+        ("TCP_KEEPINTVL", _PROBES_EVERY_SECONDS),
+        ("TCP_KEEPCNT", probes),
+        ("TCP_USER_TIMEOUT", UNREACHABLE_SECONDS * 1000),
+    ):
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
