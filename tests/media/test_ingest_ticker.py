@@ -110,3 +110,13 @@ async def test_who_comes_while_others_rest_is_read_at_the_next_tick_and_delays_n
     ticker.add(newcomer)
     await newcomer.turn(1)
     assert ticker._last + (1 + ticker._members[resting]) * ticker._seconds <= planned + ticker._seconds
+
+
+async def test_who_comes_while_the_tick_is_overdue_is_read_in_it() -> None:
+    ticker = Ticker(0.2)
+    busy, newcomer = Member(), Member()
+    ticker.add(busy)
+    ticker._last -= 10  # something held the loop up
+    ticker.add(newcomer)
+    await busy.turn(1)
+    assert newcomer.turns == 1

@@ -35,9 +35,10 @@ from onair_media.ingest.farewells import farewell
 from onair_media.ingest.health import Figures
 from onair_media.ingest.journal import Journal
 from onair_media.ingest.pace import Pace
+from onair_media.ingest.parties import Refused
 from onair_media.ingest.pipeline import Pipeline
 from onair_media.ingest.production import Production
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.playback import LivePlayable
 
