@@ -181,7 +181,7 @@ class Encoder:
         if sound:
             self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
 
-    def send(self, seconds: float, *, headers: bool = True, sound: bool = True) -> None:
+    def send(self, seconds: float, *, headers: bool = True, sound: bool = True, gop: int = 25) -> None:
         """So much media at once; without `sound` only pictures."""
         if headers:
             self.announce(sound=sound)
@@ -192,7 +192,7 @@ class Encoder:
             while next_sound <= self._at:
                 self._media(wire.AUDIO, b"\xaf\1sound", round(next_sound))
                 next_sound += AAC_FRAME_MS
-            kind = b"\x17" if n % 25 == 0 else b"\x27"
+            kind = b"\x17" if n % gop == 0 else b"\x27"
             self._media(wire.VIDEO, kind + b"\1\0\0\0" + h264()[1])
         self._at = end
 

@@ -277,6 +277,16 @@ async def test_a_track_that_is_left_out_of_a_live_broadcast_is_told_with_what_to
     assert channel.window.media_playlist("audio") is not None
 
 
+async def test_a_gop_that_never_ends_is_told_when_the_next_keyframe_is_overdue(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    encoder.send(3, headers=False, gop=10_000)
+    warning = await told(channel, E.STREAM_WARNING)
+    assert warning.data["reason"] == IngestProblem.GOP_TOO_LONG
+    assert warning.data["message"].startswith("No keyframe came for 2.5 s; more than 2 s makes")
+    assert channel.connected
+
+
 async def test_a_stream_of_sound_does_not_mind_the_codec_of_the_video_that_it_drops(stage: Stage) -> None:
     channel = await stage.channel(config(audio_only=True))
     encoder = await stage.encoder()

@@ -76,8 +76,8 @@ def test_a_gop_that_never_ends_is_told_and_shown_without_waiting_for_its_end() -
         it.picture(n * 100, 100, keyframe=n == 0)
     assert reasons(it) == []
     assert it.figures(WALL + 2).keyframe_interval == pytest.approx(1.9)
-    for n in range(20, 60):
-        it.picture(n * 100, 100, keyframe=False)
+    overdue = [n for n in range(20, 60) if it.picture(n * 100, 100, keyframe=False)]
+    assert overdue == [21], "at the first picture after the limit, and once"
     (problem,) = it.problems(WALL)
     assert problem.reason is IngestProblem.GOP_TOO_LONG
     assert problem.message.startswith("No keyframe came for 5.9 s; more than 2 s makes")

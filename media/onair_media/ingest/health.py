@@ -85,12 +85,16 @@ class Health:
         self._last: dict[bool, int] = {}
         self._last_key: int | None = None
         self._keyframes = 0
+        self._overdue = False
         self._interval = 0
         self._longest_interval = 0
         self._told: set[IngestProblem] = set()
 
-    def picture(self, timestamp: int, size: int, *, keyframe: bool) -> None:
-        """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes."""
+    def picture(self, timestamp: int, size: int, *, keyframe: bool) -> bool:
+        """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes.
+
+        True: the next keyframe is overdue since this one, so there is a problem to tell.
+        """
         self.received += size
         self.pictures += 1
         self._last[True] = timestamp
@@ -102,6 +106,10 @@ class Health:
                 self._interval = _distance(timestamp, self._last_key)
                 self._longest_interval = max(self._longest_interval, self._interval)
             self._last_key = timestamp
+        elif not self._overdue and self._since_key > self.longest_gop * 1000:
+            self._overdue = True
+            return True
+        return False
 
     def sound(self, timestamp: int, size: int) -> None:
         """An audio frame of any track."""

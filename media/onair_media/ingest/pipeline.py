@@ -148,11 +148,14 @@ class Pipeline:
             self._wait()
         try:
             for unit in parse_video(payload):
-                if isinstance(unit, VideoFrame):
-                    self._health.picture(timestamp, len(payload), keyframe=unit.keyframe)
+                overdue = isinstance(unit, VideoFrame) and self._health.picture(
+                    timestamp, len(payload), keyframe=unit.keyframe
+                )
                 outputs = packager.video(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+                if overdue:
+                    self._tell_problems()
             if packager.changes != self._counted_changes:
                 self._count_changes()
         except MediaError as error:
