@@ -175,22 +175,24 @@ class Encoder:
         statuses = [answer[-1] for answer in self.answers if answer[0] == "onStatus"]
         return [str(status["description"]) for status in statuses if status["code"].startswith(code)]
 
-    def announce(self) -> None:
+    def announce(self, *, sound: bool = True) -> None:
         """The sequence headers."""
         self._media(wire.VIDEO, b"\x17\0\0\0\0" + h264()[0].record)
-        self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
+        if sound:
+            self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
 
-    def send(self, seconds: float, *, headers: bool = True) -> None:
-        """So much media at once."""
+    def send(self, seconds: float, *, headers: bool = True, sound: bool = True, gop: int = 25) -> None:
+        """So much media at once; without `sound` only pictures."""
         if headers:
-            self.announce()
-        start, end, sound = self._at, self._at + seconds * 1000, self._at
+            self.announce(sound=sound)
+        start, end = self._at, self._at + seconds * 1000
+        next_sound = start if sound else end
         for n in range(round(seconds * 25)):
             self._at = start + n * 40
-            while sound <= self._at:
-                self._media(wire.AUDIO, b"\xaf\1sound", round(sound))
-                sound += AAC_FRAME_MS
-            kind = b"\x17" if n % 25 == 0 else b"\x27"
+            while next_sound <= self._at:
+                self._media(wire.AUDIO, b"\xaf\1sound", round(next_sound))
+                next_sound += AAC_FRAME_MS
+            kind = b"\x17" if n % gop == 0 else b"\x27"
             self._media(wire.VIDEO, kind + b"\1\0\0\0" + h264()[1])
         self._at = end
 

@@ -95,7 +95,7 @@ async def test_a_publisher_that_changes_its_codec_all_the_time_is_cut(stage: Sta
         encoder.audio_header(b"\x90OpusOpusHead\1\2\x38\1\x80\xbb\0\0\0\0\0")
         encoder.audio_header(b"\xaf\0\x11\x90")
     await encoder.closed()
-    assert encoder.said("NetStream.Publish.Failed") == ["The codec changed too often."]
+    assert encoder.said("NetStream.Publish.Failed") == ["Codec or tracks changed too often."]
     assert types(channel).count(E.STREAM_CONNECTED) <= 1 + CODECS_AT_ONCE
     assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"]
 

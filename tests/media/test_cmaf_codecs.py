@@ -162,7 +162,7 @@ def test_he_aac_lasts_as_long_as_a_player_thinks() -> None:
 
 
 def test_what_cannot_be_packaged_is_named() -> None:
-    for body, codec in ((b"\x22data", "Sorenson H.263"), (b"\x90vvc1data", "vvc1"), (b"\x90vp08data", "vp08")):
+    for body, codec in ((b"\x22data", "Sorenson H.263"), (b"\x90vvc1data", "VVC"), (b"\x90vp08data", "VP8")):
         with pytest.raises(UnsupportedCodecError) as caught:
             parse_video(body)
         assert (caught.value.kind, caught.value.codec) == ("video", codec)

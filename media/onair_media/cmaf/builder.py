@@ -101,6 +101,10 @@ class SegmentBuilder:
         self._limit = self._silence = -math.inf
 
     @property
+    def longest_segment(self) -> float:
+        return self._rule.longest
+
+    @property
     def target_duration(self) -> int | None:
         return self._rule.target_duration
 

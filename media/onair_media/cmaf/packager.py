@@ -1,8 +1,12 @@
 """Frames to segments: one `Packager` for a broadcast in one epoch (DESIGN: CMAF; RFC 8216bis; ISO/IEC 23000-19).
 
 Theory of operation. After `connect`, frames are held (`gathering`) until every expected track has its first one (video:
-a key frame), or until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. From
+a key frame), or until two seconds have passed; then the clock starts, with the tracks that are there. From
 then on each frame is put on the broadcast's clock (`timeline`) and handed to the `builder`, which makes segments.
+
+The tracks of a broadcast are fixed with its target duration, when the first playlist is served. A track that comes
+before that needs another broadcast (`TracksChanged`): segments without it may be recorded already. One that comes later
+is left out (`TrackIgnored`).
 
 A jump of the timestamps and a change of configuration end the segment and begin anew at the next key frame, with
 a discontinuity, as a new connection does; `beginnings` sees to it that a decoder can.
@@ -13,17 +17,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from onair_core.contract import BroadcastRef, PackagingSettings
-from onair_core.playback.renditions import AUDIO, VIDEO, Rendition, audio_rendition, is_video
+from onair_core.playback.renditions import AUDIO, VIDEO, Rendition, audio_rendition, is_video, kind_of
 from onair_media.cmaf.beginnings import Beginnings
 from onair_media.cmaf.builder import SegmentBuilder
 from onair_media.cmaf.catalogue import Catalogue, Config, News
-from onair_media.cmaf.gathering import Gathering
+from onair_media.cmaf.changes import CodecChanged, Output, TrackIgnored, TracksChanged
+from onair_media.cmaf.gathering import Gathering, Held
 from onair_media.cmaf.init import VIDEO_TIMESCALE, make_init
-from onair_media.cmaf.model import InitSegment, Segment
 from onair_media.cmaf.preparation import Preparation, Prepare, WhenNeeded
 from onair_media.cmaf.timeline import MediaClock, SampleClock, Unwrapper
 from onair_media.cmaf.track import Track
@@ -48,22 +51,6 @@ SECOND_TRACK_SECONDS = 2.0
 CONFIGURED_TRACK_SECONDS = 10.0
 MAX_HELD_BYTES = 64 * 1024 * 1024
 _TICKS_PER_MS = VIDEO_TIMESCALE // 1000
-
-
-@dataclass(frozen=True, slots=True)
-class CodecChanged:
-    """The publisher sends another codec than this broadcast began with: the caller ends the broadcast.
-
-    `configurations`: what the publisher sends now, for the packager of the next one.
-    """
-
-    rendition: Rendition
-    old: str
-    new: str
-    configurations: tuple[Config, ...] = ()
-
-
-Output = InitSegment | Segment | CodecChanged
 
 
 class Packager:
@@ -98,6 +85,7 @@ class Packager:
         self._catalogue = Catalogue(self.dropped, codecs)
         self._video_track: int | None = None  # of several, the one that came first
         self._announced: set[Rendition] = set()  # whose configuration this connection has sent
+        self._ignored: set[Rendition] = set()  # of this connection, because they came late
         self._nal_length = 0
         self._video_codec: VideoCodec = "avc"
         self._unwrapper = Unwrapper()
@@ -143,6 +131,11 @@ class Packager:
         return self._builder.discontinuities
 
     @property
+    def longest_segment(self) -> float:
+        """Seconds after which one ends without a key frame."""
+        return self._builder.longest_segment
+
+    @property
     def target_duration(self) -> int | None:
         return self._builder.target_duration
 
@@ -152,20 +145,30 @@ class Packager:
         self._unwrapper = Unwrapper()
         self._video_track = None
         self._announced.clear()
+        self._ignored.clear()
         self._catalogue.learn_colour(None)  # another encoder, perhaps, that says nothing of it
         self._builder.break_here()
         self._wait(rebase=True)
 
-    def begin_with(self, configurations: tuple[Config, ...]) -> None:
-        """What the publisher has already said of its tracks."""
+    def begin_with(self, configurations: tuple[Config, ...], frames: tuple[Held, ...]) -> list[Output]:
+        """What the publisher has already said of its tracks, and sent of them."""
         for config in configurations:
             if isinstance(config, VideoConfig):
+                self._catalogue.learn_colour(config.colour)
                 self.video(0, config)
             else:
                 self.audio(0, config)
+        outputs: list[Output] = []
+        for held in frames:
+            self.now = min(self.now, held.wall)
+            frame, timestamp = held.frame, held.raw & 0xFFFFFFFF
+            outputs += self.video(timestamp, frame) if isinstance(frame, VideoFrame) else self.audio(timestamp, frame)
+        return outputs
 
     def disconnect(self) -> list[Output]:
         """The connection ended: what is open becomes its last segment."""
+        for stranger in self._strangers:
+            self._held.forget(f"{kind_of(stranger)} that came late", stranger)
         outputs = self._begin() if self.waiting and self._held else []
         outputs += self._builder.close_all()
         self._wait(rebase=True)
@@ -236,11 +239,7 @@ class Packager:
         news = self._catalogue.learn(rendition, config)
         self._announced.add(rendition)
         if news is News.OTHER_CODEC:
-            others = tuple(
-                other
-                for name, other in self._catalogue.configs.items()
-                if name != rendition and name in self._announced
-            )
+            others = self._sent_now(but=rendition)
             return [CodecChanged(rendition, known.codec if known else before, config.codec, (*others, config))]
         if isinstance(config, VideoConfig) and news in (News.FIRST, News.CHANGED):
             self._video_codec = config.codec
@@ -257,7 +256,32 @@ class Packager:
         self._wait(rebase=False)
         return outputs
 
+    def _sent_now(self, *, but: Rendition = "") -> tuple[Config, ...]:
+        """The configurations that this connection has sent."""
+        known = self._catalogue.configs.items()
+        return tuple(config for name, config in known if name != but and name in self._announced)
+
     # Waiting for the tracks
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the tracks stay as they are: viewers know them."""
+        return self.target_duration is not None
+
+    @property
+    def _strangers(self) -> set[Rendition]:
+        """Tracks that the broadcast began without, and that have frames now."""
+        return self._held.present - set(self.renditions) if self.renditions is not None else set()
+
+    def _came_late(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
+        announced = rendition in self._announced
+        if announced and not self._fixed and (not isinstance(frame, VideoFrame) or frame.keyframe):
+            return [TracksChanged(rendition, self._sent_now(), (Held(rendition, raw, frame, math.inf),))]
+        self.dropped[f"{kind_of(rendition)} that came late"] += 1
+        if not self._fixed or rendition in self._ignored:
+            return []
+        self._ignored.add(rendition)
+        return [TrackIgnored(rendition)]
 
     def _wait(self, *, rebase: bool) -> None:
         self.waiting = True
@@ -273,11 +297,11 @@ class Packager:
                 media = self._clock.place(rendition, raw)
                 return self._jump(rendition, raw, frame) if media is None else self._on_track(track, media, frame)
         if rendition not in self._catalogue.configs:
-            self.dropped[f"{_kind(rendition)} before its configuration"] += 1
+            self.dropped[f"{kind_of(rendition)} before its configuration"] += 1
             return []
-        if self.renditions is not None and rendition not in self.renditions:
-            self.dropped[f"{_kind(rendition)} that came late"] += 1
-            return []
+        late = self.renditions is not None and rendition not in self.renditions
+        if late and (self._fixed or not self.waiting or rendition not in self._announced):
+            return self._came_late(rendition, raw, frame)
         if self.waiting:
             return self._hold(rendition, raw, frame)
         media = self._clock.place(rendition, raw)
@@ -317,13 +341,18 @@ class Packager:
         return self._begin()
 
     def _expected(self) -> set[Rendition]:
-        """The tracks that are waited for: those of the broadcast, or what the publisher has announced."""
-        if self.renditions is not None:
-            return set(self.renditions)
+        """The tracks that are waited for: those of the broadcast, and until they are fixed what the publisher has
+        announced.
+        """
+        known = set(self.renditions or ())
+        if self._fixed and known:
+            return known
         sound = {name for name in self._catalogue.configs if not is_video(name)} | self._catalogue.expected
-        return (sound or {AUDIO}) | (set() if self._audio_only else {VIDEO})
+        return known | (sound or {AUDIO}) | (set() if self._audio_only else {VIDEO})
 
     def _begin(self) -> list[Output]:
+        if strangers := self._strangers:
+            return [TracksChanged(next(iter(strangers)), self._sent_now(), tuple(self._held.take()))]
         renditions = self._builder.fix_renditions(self._held.present)
         held = self._held.take()
         lead = next(name for name in renditions if any(item.rendition == name for item in held))
@@ -418,7 +447,3 @@ class Packager:
         outputs = self._builder.add(track, dts, 0, Picture.KEY, frame.data)
         track.frame = samples
         return outputs
-
-
-def _kind(rendition: Rendition) -> str:
-    return "video" if is_video(rendition) else "audio"

@@ -12,11 +12,12 @@ from pathlib import Path
 import structlog
 
 from onair_core.contract import ChannelConfig, StreamRef
-from onair_media.ingest.channel import Channel, restored_state
+from onair_media.ingest.channel import Channel
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
 from onair_media.ingest.parties import Refused, UnknownKey
+from onair_media.ingest.restored import restored_state
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording

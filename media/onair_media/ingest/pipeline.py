@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem
+from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem, StreamRef
+from onair_core.playback.renditions import AUDIO, VIDEO, Rendition
 from onair_media.cmaf import (
     CodecChanged,
     Init,
@@ -20,14 +21,14 @@ from onair_media.cmaf import (
     Packager,
     Preparation,
     Segment,
+    TrackIgnored,
+    TracksChanged,
     WhenNeeded,
 )
 from onair_media.flv import (
-    AudioConfig,
     AudioFrame,
     MediaError,
     UnsupportedCodecError,
-    VideoConfig,
     VideoFrame,
     parse_audio,
     parse_video,
@@ -58,7 +59,9 @@ class PipelineListener(Protocol):
         """An init segment is being made: no media may come until it is there."""
 
     def playable_now(self) -> None: ...
-    def codec_changed(self, change: CodecChanged) -> None: ...
+    def media_changed(self, change: CodecChanged | TracksChanged) -> None:
+        """What comes now belongs to another broadcast: its pipeline is to `take_over`."""
+
     def media_warning(self, reason: IngestProblem, message: str) -> None: ...
     def media_refused(self, reason: IngestProblem, message: str) -> None:
         """The publisher sends what cannot be taken: it has to be cut off."""
@@ -88,6 +91,9 @@ class Pipeline:
         self._listener = listener
         self._now = now
         self._max_bitrate = config.max_ingest_bitrate
+        self._stream = config.stream
+        self._audio_only = config.audio_only
+        self._metadata: Mapping[str, object] = {}
         self._packager = Packager(
             config.packaging,
             broadcast=broadcast,
@@ -119,28 +125,37 @@ class Pipeline:
     def connect(self, wall: float) -> None:
         """A publisher's connection begins at Unix time `wall`."""
         self._refused = False
-        longest = float(self._packager.target_duration or 10)
-        self._health = Health(wall, max_bitrate=self._max_bitrate, longest_gop=longest)
+        self._metadata = {}
+        self._health = Health(wall, max_bitrate=self._max_bitrate, longest_gop=self._packager.longest_segment)
         self._packager.connect(wall)
 
-    def begin_with(self, configurations: tuple[VideoConfig | AudioConfig, ...]) -> None:
-        """What the publisher has already said of its tracks, to the pipeline of the broadcast before."""
-        self._packager.begin_with(configurations)
+    def take_over(self, before: Pipeline, change: CodecChanged | TracksChanged) -> None:
+        """Goes on with the connection of the broadcast before, and what it has already said and sent there."""
+        self.metadata(before._metadata)
+        frames = change.frames if isinstance(change, TracksChanged) else ()
+        self._take(self._packager.begin_with(change.configurations, frames))
 
     def video(self, timestamp: int, payload: bytes) -> None:
         """A video tag body; `timestamp` in milliseconds, modulo 2^32."""
         if self._refused:
+            return
+        if self._audio_only:  # in whatever codec
+            self.dropped["video of an audio-only stream"] += 1
+            self._health.received += len(payload)
             return
         packager = self._packager
         if packager.waiting:
             self._wait()
         try:
             for unit in parse_video(payload):
-                if isinstance(unit, VideoFrame):
-                    self._health.picture(timestamp, len(payload), keyframe=unit.keyframe)
+                overdue = isinstance(unit, VideoFrame) and self._health.picture(
+                    timestamp, len(payload), keyframe=unit.keyframe
+                )
                 outputs = packager.video(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+                if overdue:
+                    self._tell_problems()
             if packager.changes != self._counted_changes:
                 self._count_changes()
         except MediaError as error:
@@ -167,6 +182,7 @@ class Pipeline:
 
     def metadata(self, values: Mapping[str, object]) -> None:
         """`onMetaData`."""
+        self._metadata = values
         self._packager.metadata(values)
 
     def tick(self, elapsed: float) -> None:
@@ -235,15 +251,18 @@ class Pipeline:
         self._listener.media_refused(reason, message)
 
     def _take(self, outputs: Sequence[Output]) -> None:
-        if not self._started and (not self._packager.waiting or any(not isinstance(o, CodecChanged) for o in outputs)):
+        if not self._started and (not self._packager.waiting or any(isinstance(o, _KEPT) for o in outputs)):
             self._started = True
             self._listener.media_started()
         for output in outputs:
-            if isinstance(output, CodecChanged):
+            if isinstance(output, CodecChanged | TracksChanged):
                 self._refused = True  # what follows is for the pipeline of the next broadcast
-                self._listener.codec_changed(output)
+                self._listener.media_changed(output)
                 return
-            self._keep(output)
+            if isinstance(output, TrackIgnored):
+                self._listener.media_warning(IngestProblem.TRACK_IGNORED, _ignored(output.rendition, self._stream))
+            else:
+                self._keep(output)
         if outputs:
             self._listener.segments_made()
 
@@ -297,6 +316,7 @@ class Pipeline:
         for output in held:
             self._show(output)
         self._packager.set_steady()
+        self._health.longest_gop = self._packager.longest_segment
         self._listener.playable_now()
 
     def _show(self, output: InitSegment | Segment) -> None:
@@ -309,6 +329,18 @@ class Pipeline:
                     IngestProblem.WINDOW_TOO_LARGE,
                     "Three target durations of this stream take more memory than the class allows: lower the bitrate.",
                 )
+
+
+_KEPT = InitSegment | Segment
+
+
+def _ignored(rendition: Rendition, stream: StreamRef) -> str:
+    named = {VIDEO: "Video", AUDIO: "Sound"}.get(rendition, f"Another sound ({rendition})")
+    where = "" if stream.namespace == "default" else f" -n {stream.namespace}"
+    return (
+        f"{named} came that the broadcast began without: it is left out. Complete the broadcast "
+        f"(onair complete {stream.name}{where}), and the next one has it."
+    )
 
 
 _WHAT_WORKS = {
