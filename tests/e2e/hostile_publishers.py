@@ -13,10 +13,11 @@ import rtmp_wire as wire
 from attackers import (
     AUDIO,
     DATA,
+    MEDIA_SECONDS,
+    REPLACED_SECONDS,
     VIDEO,
     Attack,
     Attacker,
-    attacker,
     begun,
     command,
     cut_as_publisher,
@@ -72,14 +73,14 @@ async def sends_two_seconds_of_100_mbit_without_a_key_frame(it: Attacker) -> Non
 async def publishes_while_another_does(it: Attacker) -> None:
     """The first goes on, the second hears why not; and the same when the first has gone."""
     await it.publish()
-    async with attacker(it.service, it.key) as second:
+    async with it.another() as second:
         await second.connect()
         await second.send(publish(it.key))
         await second.hears(b"Another encoder is publishing")
         await second.is_cut()
     await it.send(CONFIGURED)
     await it.says_goodbye()
-    async with attacker(it.service, it.key) as third:
+    async with it.another() as third:
         await third.publish()
         await third.says_goodbye()
 
@@ -89,13 +90,13 @@ async def comes_and_goes_with_a_key(it: Attacker) -> None:
     told: dict[str, str] = {}  # the log forgets the oldest in between
 
     def look() -> int:
-        for event in it.service.events("attacked"):
+        for event in it.service.events(it.stream):
             told.setdefault(event["id"], event["type"].removeprefix("video.live_stream."))
         return len(told)
 
     before = look()
     for number in range(100):
-        async with attacker(it.service, it.key) as one:
+        async with it.another() as one:
             await one.publish()
             if number % 2:
                 await one.send(CONFIGURED + video(KEY_FRAME))
@@ -117,7 +118,7 @@ async def comes_and_goes_with_a_key(it: Attacker) -> None:
 async def loses_its_key_while_live(it: Attacker) -> None:
     await it.publish()
     await it.send(CONFIGURED + video(KEY_FRAME))
-    it.service.rotate_key("attacked")
+    it.service.rotate_key(it.stream)
     await it.hears(b"The stream key was reset.")
     await it.is_cut()
 
@@ -129,7 +130,7 @@ async def vanishes_and_returns(it: Attacker) -> None:
     it.writer.transport.abort()
     async with asyncio.timeout(20):
         while True:
-            async with attacker(it.service, it.key) as again:
+            async with it.another() as again:
                 with contextlib.suppress(AssertionError, asyncio.IncompleteReadError):
                     await again.publish()
                     await again.says_goodbye()
@@ -226,9 +227,6 @@ WITH_KEY: dict[str, Attack] = {
 # In their own time
 
 
-PATIENCE_OF_AN_ENCODER = 30
-
-
 async def never_reads(it: Attacker) -> None:
     """A publisher who sends what it should, asks what it may, and reads no answer."""
     await it.publish()
@@ -246,9 +244,10 @@ async def is_half_open(it: Attacker) -> None:
     """The first has lost its network; the second, with the same key, is let in when the first was silent for long."""
     await it.publish()
     await it.send(CONFIGURED)
-    async with asyncio.timeout(PATIENCE_OF_AN_ENCODER):
+    turned_away = 0
+    async with asyncio.timeout(REPLACED_SECONDS + it.slack):
         while True:
-            async with attacker(it.service, it.key) as again:
+            async with it.another() as again:
                 await again.connect()
                 await again.send(publish(it.key))
                 heard = b""
@@ -257,11 +256,21 @@ async def is_half_open(it: Attacker) -> None:
                 if b"Publish.Start" in heard:
                     await again.says_goodbye()
                     break
-            await asyncio.sleep(1)
+            turned_away += 1
+            await asyncio.sleep(0.5)
+    assert turned_away
+    await it.is_cut()
+
+
+async def falls_silent(it: Attacker) -> None:
+    await it.publish()
+    await it.send(CONFIGURED)
+    await it.hears(f"No audio or video came for {MEDIA_SECONDS} s.".encode(), MEDIA_SECONDS)
     await it.is_cut()
 
 
 SLOW: dict[str, Attack] = {
     "22 a publisher who never reads": never_reads,
     "41 half-open, and another comes": is_half_open,
+    "41 a publisher who falls silent": falls_silent,
 }
