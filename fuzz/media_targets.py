@@ -61,13 +61,13 @@ def _look_at(unit: object) -> None:
 
 
 def _look_at_picture(frame: VideoFrame, nal_length: int) -> None:
-    kind = picture_of(frame, nal_length)
+    kind = picture_of(frame, frame.codec, nal_length)
     if frame.codec != "hevc":
         assert (kind >= Picture.RECOVERY) == frame.keyframe, "only what the publisher calls one is a key frame"
     elif kind is Picture.CRA:
         link = as_broken_link(frame.data, nal_length)
         assert len(link) == len(frame.data)
-        assert picture_of(VideoFrame("hevc", frame.keyframe, 0, memoryview(link)), nal_length) is Picture.KEY
+        assert picture_of(VideoFrame("hevc", frame.keyframe, 0, memoryview(link)), "hevc", nal_length) is Picture.KEY
 
 
 def records(data: bytes) -> None:
@@ -124,7 +124,7 @@ def beginnings(data: bytes) -> None:
         if flags & _BREAK:
             subject.break_here()
             broken = True
-        kind, taken = picture_of(frame, nal_length), subject.take(frame, nal_length)
+        kind, taken = picture_of(frame, "hevc", nal_length), subject.take(frame, "hevc", nal_length)
         if kind is Picture.RASL:
             assert (taken is not None) == whole
             lost += not whole
@@ -132,7 +132,8 @@ def beginnings(data: bytes) -> None:
         assert taken is not None and len(taken[1]) == len(frame.data)
         if kind is Picture.CRA and broken:
             assert taken[0] is Picture.KEY
-            assert picture_of(VideoFrame("hevc", frame.keyframe, 0, memoryview(taken[1])), nal_length) is Picture.KEY
+            link = VideoFrame("hevc", frame.keyframe, 0, memoryview(taken[1]))
+            assert picture_of(link, "hevc", nal_length) is Picture.KEY
         else:
             assert taken == (kind, frame.data)
         if kind >= Picture.RECOVERY:

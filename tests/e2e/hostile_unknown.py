@@ -80,6 +80,8 @@ WITHOUT_KEY: dict[str, Attack] = {
     "02 version 6": first(b"\6" + bytes(1536)),
     "02 version 127": first(b"\x7f" + bytes(1536)),
     "03 HTTP": first(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "03 the header of a load balancer's PROXY protocol": first(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 5222\r\n"),
+    "03 the same in its binary form": first(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
     "03 TLS that is none": first(b"\x16\3\1\2\0garbage" + bytes(600)),
     "07 more idle connections than an address may have": holds_more_connections_than_an_address_may,
     "08 chunk size 0": cut(wire.set_chunk_size(0)),
@@ -120,6 +122,7 @@ WITHOUT_KEY: dict[str, Attack] = {
     "21 pong flood": flood(wire.control(wire.USER_CONTROL, b"\0\7\0\0\0\0") * 1000),
     "21 set chunk size flood": flood((wire.set_chunk_size(128) + wire.set_chunk_size(4096)) * 500),
     "21 command flood": flood(command("_checkbw", 5, None) * 500),
+    "23 a player": cut(connect() + command("createStream", 2, None) + command("play", 3, None, "x", stream=1)),
     "23 unknown types": put_up_with(
         b"".join(wire.message(b"anything", csid=9, kind=kind) for kind in (255, 16, 19, 15, 17, 22))
     ),

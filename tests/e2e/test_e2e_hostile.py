@@ -169,6 +169,7 @@ REASONS = [
     "handshake_deadline",
     "publish_deadline",
     "media_deadline",
+    "play",
 ]
 
 

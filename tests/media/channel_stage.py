@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,20 @@ def config(name: str = "a", key: str = KEY, *, recordings: Path | None = None, *
 
 
 class Stage:
-    """One process's worth of ingest on `folder`."""
+    """One process's worth of ingest on `folder`; `inits`: who makes init segments, if not the event loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inits: Executor | None = None) -> None:
         self.folder = folder
+        self.inits = inits
         self.finished: list[Recording] = []
         self.host: ChannelHost
         self.server: RtmpServer
 
     async def start(self) -> None:
         (self.folder / "ingest").mkdir(parents=True, exist_ok=True)
-        self.host = ChannelHost(self.folder / "ingest", on_journal=lambda _: None, on_finished=self.finished.append)
+        self.host = ChannelHost(
+            self.folder / "ingest", on_journal=lambda _: None, on_finished=self.finished.append, inits=self.inits
+        )
         await self.host.start()
         self.server = RtmpServer(self.host)
         await self.server.start("127.0.0.1", 0)
@@ -189,6 +193,14 @@ class Encoder:
             kind = b"\x17" if n % 25 == 0 else b"\x27"
             self._media(wire.VIDEO, kind + b"\1\0\0\0" + h264()[1])
         self._at = end
+
+    def picture(self, body: bytes) -> None:
+        """One video tag, a frame after the last."""
+        self._at += 40
+        self._media(wire.VIDEO, body, round(self._at))
+
+    def sound(self) -> None:
+        self._media(wire.AUDIO, b"\xaf\1sound", round(self._at))
 
     async def stop(self) -> None:
         """As encoders say goodbye."""

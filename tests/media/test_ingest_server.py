@@ -121,6 +121,14 @@ async def test_the_same_port_takes_rtmps(server: RtmpServer, sink: Sink) -> None
     assert sink.secure
 
 
+async def test_librtmp_under_gstreamer_takes_the_same_port_for_rtmps(server: RtmpServer, sink: Sink) -> None:
+    location = f"location=rtmps://127.0.0.1:{server.address[1]}/app/{KEY} live=1"
+    status, output = await run(*gstreamer(["rtmpsink", location]))
+    assert status == 0, output
+    await assert_whole_stream(sink)
+    assert sink.secure
+
+
 @pytest.mark.parametrize("name", ["rtmp2sink", "rtmpsink", "rtmpsink with app and playpath"])
 async def test_gstreamer_publishes_and_stops_cleanly(server: RtmpServer, sink: Sink, name: str) -> None:
     base = f"rtmp://127.0.0.1:{server.address[1]}/app"

@@ -87,6 +87,16 @@ async def test_tls_1_2_and_1_3_are_spoken(tmp_path: Path, version: ssl.TLSVersio
     await server.close()
 
 
+async def test_no_session_ticket_is_sent_because_librtmp_breaks_at_it(tmp_path: Path) -> None:
+    server = RtmpServer(Sink(), self_signed(tmp_path))
+    await server.start("127.0.0.1", 0)
+    client = await Client.connect(server, trusting(ssl.TLSVersion.TLSv1_3))
+    await client.publish()
+    await client.is_live()
+    assert not client.writer.get_extra_info("ssl_object").session.has_ticket
+    await server.close()
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 async def test_older_tls_is_not(tmp_path: Path, version: ssl.TLSVersion) -> None:

@@ -151,6 +151,18 @@ def test_a_new_colour_is_a_new_init_segment_and_the_same_one_is_nothing() -> Non
     assert [segment.discontinuity for segment in encoder.segments].count(True) == 1
 
 
+def test_the_colour_of_one_connection_is_not_that_of_the_next() -> None:
+    encoder = Encoder()
+    encoder.connect()
+    encoder.outputs += encoder.packager.video(0, VideoColour(Colour(primaries=9, transfer=16, matrix=9)))
+    encoder.run(2)
+    encoder.disconnect()
+    encoder.connect()
+    encoder.run(2)
+    encoder.disconnect()
+    assert [init.track.video_range for init in encoder.inits if init.rendition == "video"] == ["PQ", ""]
+
+
 def test_nanoseconds_place_a_frame_between_milliseconds() -> None:
     encoder = Encoder()
     encoder.connect(sound=False)

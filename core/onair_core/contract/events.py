@@ -60,6 +60,7 @@ class DisconnectReason(StrEnum):
     UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     INGEST_BITRATE_EXCEEDED = "IngestBitrateExceeded"
     TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
+    WINDOW_TOO_LARGE = "LiveWindowTooLarge"
 
 
 class IngestProblem(StrEnum):
@@ -75,6 +76,7 @@ class IngestProblem(StrEnum):
     UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
     UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
+    WINDOW_TOO_LARGE = "LiveWindowTooLarge"
 
 
 class BroadcastEnd(StrEnum):

@@ -100,6 +100,7 @@ class PackagingSpec(_Spec, frozen=True, kw_only=True):
     segment_seconds: int = 2
     part_milliseconds: int = 333
     live_window_seconds: int = 30
+    live_window_mebibytes: int = 512
 
 
 class ClassPlaybackSpec(_Spec, frozen=True, kw_only=True):

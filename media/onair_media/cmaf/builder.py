@@ -31,6 +31,7 @@ SEAM_SECONDS = 0.05
 
 _KEYS = Picture.RECOVERY  # looked up for every sample: enumerations are slow
 
+
 class SegmentBuilder:
     """One broadcast's in one epoch. `media_end`: seconds of media in complete segments, over the whole broadcast.
 

@@ -24,6 +24,7 @@ from onair_media.cmaf.catalogue import Catalogue, Config, News
 from onair_media.cmaf.gathering import Gathering
 from onair_media.cmaf.init import VIDEO_TIMESCALE, make_init
 from onair_media.cmaf.model import InitSegment, Segment
+from onair_media.cmaf.preparation import Prepare, WhenNeeded
 from onair_media.cmaf.timeline import MediaClock, SampleClock, Unwrapper
 from onair_media.cmaf.track import Track
 from onair_media.flv import (
@@ -32,6 +33,7 @@ from onair_media.flv import (
     AudioUnit,
     MediaError,
     Picture,
+    VideoCodec,
     VideoColour,
     VideoConfig,
     VideoFrame,
@@ -68,6 +70,8 @@ class Packager:
     """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed, and
     in which `codecs`.
 
+    `prepare`: how the init segments of pictures are made.
+
     As long as it is `waiting`, no frame of this connection is on the broadcast's clock, and `now` is to be set to the
     Unix time before a frame is given.
     """
@@ -82,15 +86,20 @@ class Packager:
         tracks: tuple[Rendition, ...] | None = None,
         codecs: Mapping[Rendition, str] | None = None,
         resumed: bool = False,
+        prepare: Prepare = WhenNeeded,
     ) -> None:
         self.broadcast = broadcast
         self.dropped: Counter[str] = Counter()
         self.now = 0.0
+        self.changes = 0
+        """Of configurations, while frames came."""
         self._audio_only = audio_only
+        self._prepare = prepare
         self._catalogue = Catalogue(self.dropped, codecs)
         self._video_track: int | None = None  # of several, the one that came first
         self._announced: set[Rendition] = set()  # whose configuration this connection has sent
         self._nal_length = 0
+        self._video_codec: VideoCodec = "avc"
         self._unwrapper = Unwrapper()
         self._clock = MediaClock()
         self._audio_clocks: dict[Rendition, SampleClock] = {}
@@ -142,6 +151,7 @@ class Packager:
         self._unwrapper = Unwrapper()
         self._video_track = None
         self._announced.clear()
+        self._catalogue.learn_colour(None)  # another encoder, perhaps, that says nothing of it
         self._builder.break_here()
         self._wait(rebase=True)
 
@@ -231,13 +241,15 @@ class Packager:
                 if name != rendition and name in self._announced
             )
             return [CodecChanged(rendition, known.codec if known else before, config.codec, (*others, config))]
-        if is_video(rendition) and news in (News.FIRST, News.CHANGED):
+        if isinstance(config, VideoConfig) and news in (News.FIRST, News.CHANGED):
+            self._video_codec = config.codec
             self._nal_length = self._catalogue.describe(rendition).nal_length
         if news is not News.CHANGED:
             return []
         if self.waiting:
             self._held.forget("held before a new configuration", rendition)
             return []
+        self.changes += 1
         outputs: list[Output] = [*self._builder.close_all()]
         self._builder.break_here()
         self._wait(rebase=False)
@@ -335,9 +347,10 @@ class Packager:
                 continue  # nothing of it came yet: its segments are gaps
             described = self._catalogue.describe(rendition)
             make = partial(make_init, config, described.timescale)
+            prepare = self._prepare if is_video(rendition) else WhenNeeded  # sound takes a millisecond
             if track is None:
                 track = self._builder.tracks[rendition] = Track(
-                    rendition, described.info, described.timescale, config, make
+                    rendition, described.info, described.timescale, config, make, prepare
                 )
             else:
                 track.configure(described.info, described.timescale, config, make)
@@ -360,7 +373,7 @@ class Packager:
         return self._place_sound(track, media, frame)
 
     def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> Sequence[Output]:
-        taken = self._beginnings.take(frame, self._nal_length)
+        taken = self._beginnings.take(frame, self._video_codec, self._nal_length)
         if taken is None:
             return []
         picture, data = taken

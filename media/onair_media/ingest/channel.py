@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from onair_core.contract import (
     Phase,
 )
 from onair_media import lifecycle
-from onair_media.cmaf import CodecChanged
+from onair_media.cmaf import CodecChanged, Init
 from onair_media.hls import LiveWindow
 from onair_media.ingest.candidate import Candidate, candidate
 from onair_media.ingest.clock import Clock
@@ -58,7 +59,8 @@ class Channel:
     def __init__(self, config: ChannelConfig, *, clock: Clock, journal: Journal, studio: Studio) -> None:
         self.config = config
         self.journal = journal
-        self.window = LiveWindow(config.packaging.live_window_seconds)
+        packaging = config.packaging
+        self.window = LiveWindow(packaging.live_window_seconds, max_bytes=packaging.live_window_bytes)
         self.playable = LivePlayable(self.window)
         self.bytes_received = 0
         self._clock = clock
@@ -229,6 +231,11 @@ class Channel:
         if self._ticking is None:
             self._tick_pipeline()
 
+    def media_prepares(self, init: Future[Init]) -> None:
+        session = self._sessions.get(self._state.publisher or 0)
+        if session is not None:
+            session.hold(init)
+
     def segments_made(self) -> None:
         pipeline = self._production.pipeline
         if pipeline is not None and pipeline.media_end >= self._progress_at:
@@ -373,7 +380,7 @@ class Channel:
     def _connect(self) -> None:
         self._connected_at = self._clock.now()
         self._production.connect(self.config, self._connected_at)
-        self._progress_at = 0.0
+        self._progress_at = PROGRESS_SECONDS
         self._tick_pipeline()
 
     def _close_connection(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -28,6 +28,7 @@ ALIVE_SECONDS = 2.0
 
 class ChannelHost:
     """`on_journal(stream)` is called when a channel's journal has grown; `on_finished` when a recording became VOD.
+    `inits` makes init segments (`Pipeline`).
 
     Files lie below `folder`: `journals/<uid>.jsonl`, `unfinished/<asset>.json`, `alive`.
     """
@@ -39,11 +40,12 @@ class ChannelHost:
         on_journal: Callable[[StreamRef], None],
         on_finished: Callable[[Recording], None] = lambda _: None,
         clock: Clock | None = None,
+        inits: Executor | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self._folder = folder
         self._on_journal = on_journal
-        self._studio = Studio(folder / "unfinished", self.clock, on_finished)
+        self._studio = Studio(folder / "unfinished", self.clock, on_finished, inits)
         self.directory = PlaybackDirectory(self._studio.library)
         self._channels: dict[str, Channel] = {}
         self._keys: dict[bytes, Channel] | None = None  # None: to be made from the channels again

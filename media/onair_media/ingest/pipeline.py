@@ -6,12 +6,22 @@ One `Pipeline` lives as long as its broadcast does in this process, over any num
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from typing import Protocol
 
 import structlog
 
 from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem
-from onair_media.cmaf import CodecChanged, InitSegment, Output, Packager, Segment
+from onair_media.cmaf import (
+    CodecChanged,
+    Init,
+    InitSegment,
+    Output,
+    Packager,
+    Preparation,
+    Segment,
+    WhenNeeded,
+)
 from onair_media.flv import (
     AudioConfig,
     AudioFrame,
@@ -25,8 +35,12 @@ from onair_media.flv import (
 from onair_media.hls import DISCONTINUITIES_PER_EPOCH, LiveWindow
 from onair_media.ingest.health import Figures, Health
 from onair_media.recording import SEGMENTS_TO_PLAY, Recorder, RecordingTime, ResumePoint
+from onair_media.rtmp.rate import Rate
 
 log = structlog.get_logger(__name__)
+
+# Changes of the codec configuration in the middle of a connection; encoders that rotate or scale make a few an hour.
+CHANGES_PER_SECOND, CHANGES_AT_ONCE = 0.5, 10
 
 
 class PipelineListener(Protocol):
@@ -40,6 +54,9 @@ class PipelineListener(Protocol):
         """A track is waited for: `tick` is needed until it has come."""
 
     def segments_made(self) -> None: ...
+    def media_prepares(self, init: Future[Init]) -> None:
+        """An init segment is being made: no media may come until it is there."""
+
     def playable_now(self) -> None: ...
     def codec_changed(self, change: CodecChanged) -> None: ...
     def media_warning(self, reason: IngestProblem, message: str) -> None: ...
@@ -50,7 +67,7 @@ class PipelineListener(Protocol):
 class Pipeline:
     """See the module. `window` is filled from the second complete segment on; `recorder` None: nothing is kept.
 
-    `now` gives Unix seconds.
+    `now` gives Unix seconds. `inits` makes the init segments of pictures; None: the caller's thread does.
     """
 
     def __init__(
@@ -63,6 +80,7 @@ class Pipeline:
         resume: ResumePoint | None = None,
         *,
         now: Callable[[], float],
+        inits: Executor | None = None,
     ) -> None:
         self._broadcast = broadcast
         self._window = window
@@ -78,7 +96,11 @@ class Pipeline:
             tracks=resume.tracks if resume else None,
             codecs=resume.codecs if resume else None,
             resumed=resume is not None,
+            prepare=WhenNeeded if inits is None else self._prepare,
         )
+        self._inits = inits
+        self._changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
+        self._counted_changes = 0
         self.dropped = self._packager.dropped
         self.times: list[RecordingTime] = []
         """One entry for each stretch without a discontinuity, of what this pipeline has made."""
@@ -119,6 +141,8 @@ class Pipeline:
                 outputs = packager.video(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+            if packager.changes != self._counted_changes:
+                self._count_changes()
         except MediaError as error:
             self._cannot_use(error)
 
@@ -136,6 +160,8 @@ class Pipeline:
                 outputs = packager.audio(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+            if packager.changes != self._counted_changes:
+                self._count_changes()
         except MediaError as error:
             self._cannot_use(error)
 
@@ -176,6 +202,22 @@ class Pipeline:
     def health(self) -> Figures:
         """Of the present connection, or the last one."""
         return self._health.figures(self._now())
+
+    def _prepare(self, make: Callable[[], Init]) -> Preparation:
+        assert self._inits is not None
+        init = self._inits.submit(make)
+        self._listener.media_prepares(init)
+        return init
+
+    def _count_changes(self) -> None:
+        """Each costs a discontinuity, an init segment, and a decoder to make it."""
+        made, self._counted_changes = self._packager.changes - self._counted_changes, self._packager.changes
+        if made and self._changes.left(self._now()) < made:
+            self._refuse(
+                IngestProblem.TOO_MANY_DISCONTINUITIES,
+                f"The codec configuration changed more than {CHANGES_AT_ONCE} times within seconds.",
+            )
+        self._changes.take(made)
 
     def _wait(self) -> None:
         self._packager.now = self._now()
@@ -262,6 +304,11 @@ class Pipeline:
             self._window.add_init(output)
         else:
             self._window.add_segment(output)
+            if self._window.too_large and not self._refused:
+                self._refuse(
+                    IngestProblem.WINDOW_TOO_LARGE,
+                    "Three target durations of this stream take more memory than the class allows: lower the bitrate.",
+                )
 
 
 _WHAT_WORKS = {

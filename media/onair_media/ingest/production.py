@@ -89,7 +89,14 @@ class Production:
             if self._recording is not None and self._recorded_epoch != self.ref.epoch:
                 self._record()
             self.pipeline = Pipeline(
-                self.ref, config, self._window, self._recorder, self._listener, self._resume, now=self._now
+                self.ref,
+                config,
+                self._window,
+                self._recorder,
+                self._listener,
+                self._resume,
+                now=self._now,
+                inits=self._studio.inits,
             )
         self.pipeline.connect(wall)
 

@@ -1,18 +1,21 @@
 """One RTMP connection: deadlines, and the way from wire bytes to a channel.
 
 Until media flows, the event loop wakes the session for each packet, so that handshakes are quick; a live publisher is
-read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one turn
-takes a bounded number of bytes and messages, and then the others are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
-unread bytes would reset the connection and the encoder would never see the reason.
+read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one
+turn takes a bounded number of bytes and messages, and then the others are served first. When the server ends a
+connection it says why, half-closes, and reads on for a moment: closing with unread bytes would reset the connection and
+the encoder would never see the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
+from concurrent.futures import Future
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -36,6 +39,10 @@ from onair_media.rtmp import (
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 2.0
+# A network that is gone is told from an encoder that has nothing to say: its kernel does not answer either. So it is
+# given up shortly before the silence would be; an outage of half this time ends nothing.
+UNREACHABLE_SECONDS = 14
+_PROBES_FROM_SECONDS, _PROBES_EVERY_SECONDS = 5, 3
 # Longest that a live socket is left alone: what a goodbye or a ping may wait.
 MAX_REST_TICKS = 8
 # A live socket asks to be read before the next tick when it holds as much: the kernel makes room for twice of it.
@@ -134,6 +141,7 @@ class PublisherSession:
         self._writing = False
         self._bytes_before = 0
         self._watching = False
+        self._holds = 0
         self._watch()
 
     @property
@@ -151,8 +159,8 @@ class PublisherSession:
 
     @property
     def _held_back(self) -> bool:
-        """It sent more messages than it may: they are taken at the next ticks, and nothing is read before."""
-        return self._stage is _Stage.LIVE and self._rtmp.throttled
+        """It sent more messages than it may, or is held: the rest is taken at a later tick, and nothing read before."""
+        return self._stage is _Stage.LIVE and (self._rtmp.throttled or self._holds > 0)
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
@@ -168,6 +176,18 @@ class PublisherSession:
         if target is None or not taken or self._held_back:
             return 0
         return min(MAX_REST_TICKS, int(target.quiet_seconds(self) / tick_seconds))
+
+    def hold(self, preparation: Future[Any]) -> None:
+        """Nothing more is taken until this is done."""
+        self._holds += 1
+        preparation.add_done_callback(self._release_soon)
+
+    def _release_soon(self, _: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the process ends
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._holds -= 1
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -224,11 +244,8 @@ class PublisherSession:
             return
         try:
             self._rtmp.receive(data)
-            now = self._loop.time()
-            for event in self._rtmp.events(now):
-                self._handle(event, now)
-                if self._over:
-                    return
+            if not self._holds:
+                self._take_events(self._loop.time())
         except ProtocolError as error:
             log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
             self._ticket.count([error.limit])
@@ -237,6 +254,12 @@ class PublisherSession:
             return
         if not self._ticket.may_hold(self._rtmp.held):
             self._reject("waiting_bytes")
+
+    def _take_events(self, now: float) -> None:
+        for event in self._rtmp.events(now):
+            self._handle(event, now)
+            if self._over or self._holds:
+                return
 
     def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
@@ -421,10 +444,20 @@ class PublisherSession:
 
 
 def prepare(sock: socket.socket) -> None:
-    """Socket options of a publisher: a peer that vanished without a word is noticed by keepalive."""
+    """Socket options of a publisher: a peer that vanished without a word is noticed within `UNREACHABLE_SECONDS`.
+
+    Keepalive does it while nothing is on the way to the peer, TCP_USER_TIMEOUT (RFC 5482) while something is, after
+    the socket was closed as well.
+    """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+    probes = (UNREACHABLE_SECONDS - _PROBES_FROM_SECONDS) // _PROBES_EVERY_SECONDS
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBES_FROM_SECONDS),
+        ("TCP_KEEPINTVL", _PROBES_EVERY_SECONDS),
+        ("TCP_KEEPCNT", probes),
+        ("TCP_USER_TIMEOUT", UNREACHABLE_SECONDS * 1000),
+    ):
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -11,6 +11,8 @@ The connection stays this one's in either case, for aiohttp does not mind a view
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from onair_media.playback import replies
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        _give_up_in_the_kernel_as_well(transport, self._server.limits.idle_seconds)
         peer = transport.get_extra_info("peername")
         self.address = neighbourhood(peer[0]) if peer else ""
         self._admitted = self._server.opened(self)
@@ -203,3 +206,11 @@ class Connection(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _give_up_in_the_kernel_as_well(transport: asyncio.BaseTransport, seconds: float) -> None:
+    """What a viewer that vanished has not acknowledged would stay in the kernel for many minutes after `abort`."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):  # it has gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -97,6 +98,7 @@ async def _running(
         state.folder / "ingest",
         on_journal=lambda ref: control.journal_grew(ref) if control else None,
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
+        inits=ThreadPoolExecutor(1, thread_name_prefix="init"),
     )
     host.directory.complete = False
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,85 @@
+"""Init segments are made off the event loop: the publisher waits for its own, and nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channel_stage import E, Stage, config, media_end, told, until
+from cmaf_frames import h264
+
+from onair_core.contract import Phase
+
+
+class Gate(Executor):
+    """Makes what it is given when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self.made = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def open(self) -> None:
+        for future, make in self.waiting:
+            self.made += 1
+            future.set_result(make())
+        self.waiting.clear()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, gate: Gate) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path, gate)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
+async def test_a_publisher_waits_for_its_init_segment_and_loses_nothing(stage: Stage, gate: Gate) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.encoder()
+    encoder.send(8)
+    await until(lambda: gate.waiting)
+    assert channel.connected and media_end(channel) == 0
+    gate.open()
+    await until(lambda: channel.phase is Phase.ACTIVE)
+    await until(lambda: media_end(channel) >= 5.5)
+    assert gate.made == 1 and not channel.dropped
+
+
+async def test_who_is_cut_while_it_is_made_is_not_waited_for(stage: Stage, gate: Gate) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.encoder()
+    encoder.send(1)
+    await until(lambda: gate.waiting)
+    await stage.channel(config(disabled=True))
+    await told(channel, E.STREAM_IDLE)
+    gate.open()
+    assert not channel.connected
+
+
+async def test_a_publisher_that_changes_its_configuration_all_the_time_is_cut(stage: Stage) -> None:
+    stage.host._studio.inits = None
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel, 4)
+    sizes = [h264(64, 48), h264(80, 64)]
+    for change in range(1, 40):
+        header, picture = sizes[change % 2]
+        encoder.picture(b"\x17\0\0\0\0" + header.record)
+        encoder.picture(b"\x17\1\0\0\0" + picture)
+        encoder.sound()
+    await encoder.closed()
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "TooManyDiscontinuities"
+    (said,) = encoder.said("NetStream.Publish.Failed")
+    assert "configuration" in said
