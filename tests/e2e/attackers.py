@@ -13,9 +13,11 @@ import rtmp_wire as wire
 from service import Service
 
 VIDEO, AUDIO, DATA, COMMAND = wire.VIDEO, wire.AUDIO, wire.DATA, wire.COMMAND
-# What the class of these tests sets, in seconds: shorter than by default, for the sake of the tests' time.
+# What the class of these tests sets: shorter and less than by default, for the sake of the tests' time.
+WINDOW_MIB = 64
 HANDSHAKE_SECONDS, PUBLISH_SECONDS, MEDIA_SECONDS, REPLACED_SECONDS = 3, 5, 7, 4
-DEADLINES = {
+SETTINGS = {
+    "packaging": {"liveWindowMebibytes": WINDOW_MIB},
     "ingest": {"publisherTimeoutSeconds": REPLACED_SECONDS},
     "limits": {
         "handshakeTimeoutSeconds": HANDSHAKE_SECONDS,

@@ -37,6 +37,13 @@ def delta_frame(time: int) -> bytes:
     return video(b"\x27\1\0\0\0" + b"\0\0\0\4\x41abc", time)
 
 
+SOUND = wire.message(b"\xaf\0\x11\x90", kind=wire.AUDIO)
+
+
+def with_sound(picture: bytes, time: int) -> bytes:
+    return picture + wire.message(b"\xaf\1sound", kind=wire.AUDIO, time=time)
+
+
 # The most that level 6.2 of H.264 has, and a little less.
 LARGE = ((8192, 4352), (8176, 4352))
 PUMPED_SECONDS = 6.0
@@ -58,8 +65,8 @@ async def alternates_between_large_pictures(it: Attacker) -> None:
     await it.ends_itself()
 
 
-# The live window holds 64 MB.
-SENT_MB, FRAME_MB = 400, 5
+# The live window of these tests holds 64.
+SENT_MB, FRAME_MB = 600, 5
 
 
 async def fills_the_window_within_a_second(it: Attacker) -> None:
@@ -75,16 +82,16 @@ async def fills_the_window_within_a_second(it: Attacker) -> None:
 async def stops_sending_key_frames(it: Attacker) -> None:
     """Until then its segments can be joined, and are said to be; afterwards they are cut by time, and are not."""
     await it.publish()
-    frames = [configuration(64, 48)]
-    frames += [key_frame(64, 48, at) if at % 1000 == 0 else delta_frame(at) for at in range(0, 4000, 40)]
-    await it.send(wire.set_chunk_size(CHUNK) + b"".join(frames))
+    await it.send(wire.set_chunk_size(CHUNK) + configuration(64, 48) + SOUND)
+    for at in range(0, 4000, 40):
+        await it.send(with_sound(delta_frame(at) if at % 1000 else key_frame(64, 48, at), at))
     async with asyncio.timeout(20), aiohttp.ClientSession() as session:
         url = await _video_playlist(it)
         follower = Follower()
         while not follower.last or len(follower.segments) < 2:
             await _look(session, url, follower)
         assert follower.last.independent, "each begins with a key frame"
-        await it.send(b"".join(delta_frame(at) for at in range(4000, 16_000, 40)))
+        await it.send(b"".join(with_sound(delta_frame(at), at) for at in range(4000, 16_000, 40)))
         while len(follower.segments) < 6:
             await _look(session, url, follower)
         assert not follower.last.independent, "EXT-X-INDEPENDENT-SEGMENTS was not withdrawn"
