@@ -89,7 +89,9 @@ class OnAir:
 _CLASS = """apiVersion: onair.dev/v1alpha1
 kind: LiveStreamClass
 metadata: {{name: bench, annotations: {{onair.dev/is-default-class: "true"}}}}
-spec: {{packaging: {{liveWindowSeconds: {window}}}}}
+spec:
+  packaging: {{liveWindowSeconds: {window}}}
+  limits: {{maxConnectionsPerSecondPerAddress: 1000}}  # hundreds of publishers come at once
 """
 _STREAM = """apiVersion: onair.dev/v1alpha1
 kind: LiveStream

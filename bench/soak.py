@@ -50,7 +50,7 @@ CLASS = """apiVersion: onair.dev/v1alpha1
 kind: LiveStreamClass
 metadata: {name: soak, annotations: {onair.dev/is-default-class: "true"}}
 spec:
-  limits: {maxMessagesPerSecond: 100000}  # 5000, the default, are 65 times the clock for this stream
+  limits: {maxMessagesPerSecond: 100000, throttledTimeoutSeconds: 86400}  # 5000, the default, are 65 times the clock for this stream
   packaging: {liveWindowSeconds: 300}     # three seconds of it
 """
 

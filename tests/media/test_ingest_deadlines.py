@@ -169,7 +169,7 @@ async def test_the_health_check_of_a_load_balancer_is_no_publisher(server: RtmpS
         await client.is_live()
     assert not [line for line in logs if line["log_level"] in ("warning", "error")]
     assert sink.reasons == []
-    assert set(server.rejected) <= {"protocol"}
+    assert set(server.rejected) <= {"protocol", "ended_before_publish"}
 
 
 async def test_who_guesses_keys_is_refused_before_the_handshake(sink: Sink) -> None:

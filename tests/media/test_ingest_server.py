@@ -16,8 +16,9 @@ import uvloop
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import session
+from onair_media.ingest.parties import Refused
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.tls import self_signed
 
 KEY = "key-of-the-test-stream"

@@ -172,3 +172,16 @@ def test_who_comes_while_others_rest_is_read_at_the_next_tick_and_delays_nobody(
         assert resting.at[1] - resting.at[0] == pytest.approx(4 * TICK)
 
     in_its_own_time(story())
+
+
+def test_who_comes_while_the_tick_is_overdue_is_read_in_it() -> None:
+    async def story() -> None:
+        ticker = Ticker(TICK)
+        busy, newcomer = Member(), Member()
+        ticker.add(busy)
+        ticker._last -= 50 * TICK  # something held the loop up
+        ticker.add(newcomer)
+        await busy.turn(1)
+        assert newcomer.turns == 1
+
+    in_its_own_time(story())

@@ -22,7 +22,7 @@ while viewer.recv(65536):
 
 
 async def test_a_viewer_whose_network_is_gone_holds_nothing(far: FarHost) -> None:
-    async with Site(Limits(idle_seconds=2, sweep_seconds=0.1)) as site:
+    async with Site(Limits(idle_seconds=2)) as site:
         port = await site.server.listen(far.near, 0)
         there = far.command(sys.executable, "-c", VIEWER, far.near, str(port))
         viewer = await asyncio.create_subprocess_exec(*there, stdout=asyncio.subprocess.PIPE)

@@ -16,7 +16,8 @@ from onair_media.ingest.channel import Channel, restored_state
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
-from onair_media.ingest.session import PublisherSession, UnknownKey
+from onair_media.ingest.parties import UnknownKey
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
 

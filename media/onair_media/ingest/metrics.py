@@ -29,8 +29,7 @@ _FIGURES = (
 class IngestCollector(Collector):
     """Per LiveStream: whether a publisher is connected, bytes received, units dropped, live window, health.
 
-
-    `rejected` are the counts of `RtmpServer.rejected`.
+    `rejected` are the counts of `RtmpServer.rejected`; docs/metrics.md says what each reason means.
     """
 
     def __init__(self, host: ChannelHost, rejected: Mapping[str, int]) -> None:

@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
             data = self._begun + data
         end = data.find(END)
         if (end if end >= 0 else len(data)) > self._server.limits.head_bytes:
+            self._server.metrics.reject("head_bytes")
             self._refuse(replies.HEAD_TOO_LARGE)
             return
         if end < 0 and may_become_a_head(data):
@@ -131,14 +132,17 @@ class Connection(asyncio.Protocol):
             self._unsent = unsent
             self._moved_at = now
         begun_at = self._begun_at
-        overdue = (
-            now - self._moved_at > limits.idle_seconds
-            or (begun_at is not None and now - begun_at > limits.head_seconds)
-            or now > self._answer_by
-        )
-        if overdue:
-            transport.abort()
-        return overdue
+        if begun_at is not None and now - begun_at > limits.head_seconds:
+            reason = "head_seconds"
+        elif now > self._answer_by:
+            reason = "answer_seconds"
+        elif now - self._moved_at > limits.idle_seconds:
+            reason = "idle_seconds"
+        else:
+            return False
+        self._server.metrics.reject(reason)
+        transport.abort()
+        return True
 
     # Inside
 
@@ -199,6 +203,7 @@ class Connection(asyncio.Protocol):
         elif ended or self._begun_at is None:
             self._begun_at = self._moved_at
         if self._unended.count > self._server.limits.head_bytes:
+            self._server.metrics.reject("head_bytes")
             self._abort()
         else:
             protocol.data_received(data)
