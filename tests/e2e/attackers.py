@@ -77,6 +77,16 @@ class Attacker:
         await self.command("publish", 3, None, self.key if key is None else key, "live", stream=1)
         await self.hears(b"NetStream.Publish.Start")
 
+    async def is_let_in(self) -> bool:
+        """Asks to publish; whether it may."""
+        await self.connect()
+        await self.send(publish(self.key))
+        heard = b""
+        async with asyncio.timeout(ANSWER_SECONDS + self.slack):
+            while b"Publish.Start" not in heard and b"Publish.BadName" not in heard:
+                heard += await self.reader.readexactly(1)
+        return b"Publish.Start" in heard
+
     async def says_goodbye(self) -> None:
         """The server still follows: it answers, and ends the connection."""
         await self.command("FCUnpublish", 9, None, self.key)

@@ -86,7 +86,7 @@ async def publishes_while_another_does(it: Attacker) -> None:
 
 
 async def comes_and_goes_with_a_key(it: Attacker) -> None:
-    """A hundred times; the log has them in order and nobody is left over."""
+    """A hundred times, more than it may; the log has those that were let in, in order, and nobody is left over."""
     told: dict[str, str] = {}  # the log forgets the oldest in between
 
     def look() -> int:
@@ -94,13 +94,16 @@ async def comes_and_goes_with_a_key(it: Attacker) -> None:
             told.setdefault(event["id"], event["type"].removeprefix("video.live_stream."))
         return len(told)
 
-    before = look()
+    before, let_in = look(), 0
     for number in range(100):
         async with it.another() as one:
-            await one.publish()
-            if number % 2:
-                await one.send(CONFIGURED + video(KEY_FRAME))
-            await one.says_goodbye()
+            if await one.is_let_in():
+                let_in += 1
+                if number % 2:
+                    await one.send(CONFIGURED + video(KEY_FRAME))
+                await one.says_goodbye()
+            else:
+                await one.is_cut()
         if number % 5 == 4:
             look()
 
@@ -109,10 +112,10 @@ async def comes_and_goes_with_a_key(it: Attacker) -> None:
         return [kind for kind in list(told.values())[before:] if kind in ("connected", "disconnected")]
 
     async with asyncio.timeout(20):
-        while order().count("disconnected") < 100 or order()[-1] != "disconnected":
+        while order().count("disconnected") < let_in or order()[-1] != "disconnected":
             await asyncio.sleep(0.1)
-    found = order()[-200:]  # the end of whoever came before may have been written after we began
-    assert found == ["connected", "disconnected"] * 100, found
+    assert 30 <= let_in < 100, let_in
+    assert order() == ["connected", "disconnected"] * let_in
 
 
 async def loses_its_key_while_live(it: Attacker) -> None:
@@ -248,12 +251,7 @@ async def is_half_open(it: Attacker) -> None:
     async with asyncio.timeout(REPLACED_SECONDS + it.slack):
         while True:
             async with it.another() as again:
-                await again.connect()
-                await again.send(publish(it.key))
-                heard = b""
-                while b"Publish.Start" not in heard and b"Publish.BadName" not in heard:
-                    heard += await again.reader.readexactly(1)
-                if b"Publish.Start" in heard:
+                if await again.is_let_in():
                     await again.says_goodbye()
                     break
             turned_away += 1
