@@ -13,9 +13,10 @@ import rtmp_wire as wire
 from attackers import (
     AUDIO,
     COMMAND,
+    HANDSHAKE_SECONDS,
+    PUBLISH_SECONDS,
     Attack,
     Attacker,
-    attacker,
     begun,
     command,
     connect,
@@ -29,7 +30,7 @@ from attackers import (
 
 async def comes_and_goes(it: Attacker) -> None:
     for _ in range(50):
-        async with attacker(it.service, it.key):
+        async with it.another():
             pass
 
 
@@ -37,9 +38,9 @@ async def holds_more_connections_than_an_address_may(it: Attacker) -> None:
     """Two hundred of one address are let in, those beyond are closed at once."""
     async with contextlib.AsyncExitStack() as stack:
         address = "127.9.9.9"
-        idle = [await stack.enter_async_context(attacker(it.service, it.key, address=address)) for _ in range(240)]
+        idle = [await stack.enter_async_context(it.another(address=address)) for _ in range(240)]
         over = [asyncio.ensure_future(one.reader.read(1)) for one in idle]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(it.slack):
             while sum(ended.done() for ended in over) < 40:
                 await asyncio.sleep(0.05)
         assert sum(ended.done() for ended in over) == 40
@@ -171,18 +172,23 @@ WITHOUT_KEY: dict[str, Attack] = {
 
 async def trickles(it: Attacker) -> None:
     """A byte each second: what counts is when it began."""
-    with contextlib.suppress(ConnectionError):
-        for _ in range(30):
-            await it.send(b"\3")
-            await asyncio.sleep(1)
-    await it.is_cut()
+
+    async def say() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await it.send(b"\3")
+                await asyncio.sleep(1)
+
+    saying = asyncio.create_task(say())
+    await it.is_cut(HANDSHAKE_SECONDS)
+    saying.cancel()
 
 
 SLOW: dict[str, Attack] = {
-    "03 a TLS handshake that ends in the middle": silent_after(b"\x16\3\1\2\0\1\0\1\xfc\3\3"),
-    "04 half a handshake, then nothing": silent_after(b"\3" + bytes(700)),
+    "03 a TLS handshake that ends in the middle": silent_after(b"\x16\3\1\2\0\1\0\1\xfc\3\3", HANDSHAKE_SECONDS),
+    "04 half a handshake, then nothing": silent_after(b"\3" + bytes(700), HANDSHAKE_SECONDS),
     "05 a byte each second": trickles,
-    "06 the handshake without its last part": silent_after(b"\3" + bytes(1536)),
-    "06 a handshake and no word more": silent_after(wire.HANDSHAKE),
-    "06 connect and no word more": silent_after(wire.HANDSHAKE + connect()),
+    "06 the handshake without its last part": silent_after(b"\3" + bytes(1536), HANDSHAKE_SECONDS),
+    "06 a handshake and no word more": silent_after(wire.HANDSHAKE, PUBLISH_SECONDS),
+    "06 connect and no word more": silent_after(wire.HANDSHAKE + connect(), PUBLISH_SECONDS),
 }

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,10 @@ async def until(condition: Callable[[], object], what: str, patience: float = PA
 class Manifests:
     """A folder of YAML that a team would keep in Git."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, class_spec: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
         folder.mkdir()
-        self._write("class", "LiveStreamClass", "standard", {}, {"onair.dev/is-default-class": "true"})
+        self._write("class", "LiveStreamClass", "standard", class_spec or {}, {"onair.dev/is-default-class": "true"})
 
     def stream(self, name: str, **spec: Any) -> None:
         """A LiveStream with a public playback ID; keyword arguments are fields of its spec."""

@@ -59,6 +59,19 @@ async def test_a_publisher_waits_for_its_init_segment_and_loses_nothing(stage: S
     assert gate.made == 1 and not channel.dropped
 
 
+async def test_a_publisher_without_sound_loses_nothing_either(stage: Stage, gate: Gate) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.encoder()
+    header, picture = h264()
+    encoder.picture(b"\x17\0\0\0\0" + header.record)
+    for number in range(200):
+        encoder.picture((b"\x27" if number % 25 else b"\x17") + b"\1\0\0\0" + picture)
+    await until(lambda: gate.waiting)
+    gate.open()
+    await until(lambda: channel.phase is Phase.ACTIVE)
+    assert not channel.dropped
+
+
 async def test_who_is_cut_while_it_is_made_is_not_waited_for(stage: Stage, gate: Gate) -> None:
     channel = await stage.channel(config())
     encoder = await stage.encoder()

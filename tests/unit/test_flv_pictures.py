@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onair_media.flv import Picture, VideoFrame, as_broken_link, picture_of
+from onair_media.flv.nal import MAX_UNITS
 from onair_media.flv.units import VideoCodec
 
 HEVC_KINDS = {
@@ -72,6 +73,13 @@ def test_a_broken_link_differs_in_nothing_but_its_type() -> None:
     assert as_broken_link(layers, 4) == bytes(units(b"\x23\xf9slice", b"\x4e\x01suffix"))
     several = hevc_units(*PARAMETERS_AND_SEI, 21, 21, 40, length=2)
     assert as_broken_link(several, 2) == bytes(hevc_units(*PARAMETERS_AND_SEI, 17, 17, 40, length=2))
+
+
+def test_units_without_number_are_not_looked_at() -> None:
+    """A frame of 16 MB can have 16 million of them; each costs the event loop a step."""
+    first, rest = hevc_units(21, length=1).tobytes(), bytes(MAX_UNITS - 1)
+    changed = hevc_units(17, length=1).tobytes()
+    assert as_broken_link(memoryview(first + rest + first), 1) == changed + rest + first
 
 
 @given(st.binary(max_size=64), st.sampled_from([1, 2, 4]), st.booleans())

@@ -85,11 +85,13 @@ def as_broken_link(data: memoryview, nal_length: int) -> bytes:
     """A CRA picture as a BLA picture without RASL, which tells a decoder that is running to begin anew there.
 
     Their slice headers are the same (H.265 7.3.6.1): splicing streams at a CRA is what BLA is for (H.265 3, "broken
-    link access").
+    link access"). Units past the number that any picture has are left as they are.
     """
     changed = bytearray(data)
     at, end = 0, len(changed)
-    while at + nal_length < end:
+    for _ in range(MAX_UNITS):
+        if at + nal_length >= end:
+            break
         size = int.from_bytes(changed[at : at + nal_length], "big")
         at += nal_length
         if (changed[at] & _TYPE_MASK) >> 1 == _CRA:

@@ -100,12 +100,13 @@ class PublisherSession:
         self._throttled: Throttled | None = None
         self._watching = False
         self._holds = 0
+        self._left_over = False  # messages behind what it was held for
         self._watch()
 
     @property
     def silent_for(self) -> float:
         """Seconds since the last audio or video."""
-        return self._loop.time() - self._last_media
+        return 0.0 if self._holds else self._loop.time() - self._last_media
 
     @property
     def _over(self) -> bool:
@@ -145,6 +146,8 @@ class PublisherSession:
 
     def _release(self) -> None:
         self._holds -= 1
+        self._left_over = True
+        self._last_media = self._loop.time()
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -174,7 +177,8 @@ class PublisherSession:
     def _read(self, *, thorough: bool) -> bool:
         waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
-            if self._held_back:
+            if self._held_back or self._left_over:
+                self._left_over = False
                 self._take(b"")
             if not self._held_back:
                 budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
