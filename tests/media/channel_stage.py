@@ -199,6 +199,9 @@ class Encoder:
         self._at += 40
         self._media(wire.VIDEO, body, round(self._at))
 
+    def audio_header(self, body: bytes) -> None:
+        self._media(wire.AUDIO, body, round(self._at))
+
     def sound(self) -> None:
         self._media(wire.AUDIO, b"\xaf\1sound", round(self._at))
 

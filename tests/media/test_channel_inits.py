@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_stage import E, Stage, config, media_end, told, until
+from channel_stage import E, Stage, config, media_end, told, types, until
 from cmaf_frames import h264
 
-from onair_core.contract import Phase
+from onair_core.contract import Phase, Takeover
+from onair_media.ingest.pace import ARRIVALS_AT_ONCE, CODECS_AT_ONCE
 
 
 class Gate(Executor):
@@ -83,3 +84,28 @@ async def test_a_publisher_that_changes_its_configuration_all_the_time_is_cut(st
     assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "TooManyDiscontinuities"
     (said,) = encoder.said("NetStream.Publish.Failed")
     assert "configuration" in said
+
+
+async def test_a_publisher_that_changes_its_codec_all_the_time_is_cut(stage: Stage) -> None:
+    """Each change is a broadcast of its own: asset, events, webhooks."""
+    stage.host._studio.inits = None
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel, 4)
+    for _ in range(20):
+        encoder.audio_header(b"\x90OpusOpusHead\1\2\x38\1\x80\xbb\0\0\0\0\0")
+        encoder.audio_header(b"\xaf\0\x11\x90")
+    await encoder.closed()
+    assert encoder.said("NetStream.Publish.Failed") == ["The codec changed too often."]
+    assert types(channel).count(E.STREAM_CONNECTED) <= 1 + CODECS_AT_ONCE
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"]
+
+
+async def test_publishers_that_come_and_go_all_the_time_have_to_wait(stage: Stage) -> None:
+    channel = await stage.channel(config(takeover=Takeover.NEWEST))
+    heard = []
+    for _ in range(ARRIVALS_AT_ONCE + 10):
+        encoder = await stage.encoder()
+        heard += encoder.said("NetStream.Publish.BadName")
+        await encoder.drop()
+    assert heard and set(heard) == {"Too many publishers came in a short time; wait a moment."}
+    assert types(channel).count(E.STREAM_CONNECTED) < ARRIVALS_AT_ONCE + 10

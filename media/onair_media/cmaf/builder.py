@@ -26,6 +26,8 @@ from onair_media.flv import Picture
 INTERLEAVE_SECONDS = 0.5
 # A segment may pass its longest by this before a hole is cut out of it: still clear of the rounding edge.
 ROUNDING_SLACK = 0.04
+# Timestamps that stand still: the sound that is waited for, or the time to wait, never comes.
+MAX_WAITING_BYTES = 2 * segmenter.MAX_SEGMENT_BYTES
 # A rendition that goes on later than this after its last segment does so behind a discontinuity.
 SEAM_SECONDS = 0.05
 
@@ -160,7 +162,7 @@ class SegmentBuilder:
         boundary = self._boundary
         if boundary is not None and now >= boundary:
             passed = not is_video(track.rendition) and not self._awaits_sound(boundary, track)
-            if passed or now >= boundary + INTERLEAVE_SECONDS:
+            if passed or now >= boundary + INTERLEAVE_SECONDS or self._size >= MAX_WAITING_BYTES:
                 outputs += self._close(boundary, {track.rendition: dts})
         lead = self._lead()
         if key and is_video(track.rendition):

@@ -24,7 +24,7 @@ from onair_media.cmaf.catalogue import Catalogue, Config, News
 from onair_media.cmaf.gathering import Gathering
 from onair_media.cmaf.init import VIDEO_TIMESCALE, make_init
 from onair_media.cmaf.model import InitSegment, Segment
-from onair_media.cmaf.preparation import Prepare, WhenNeeded
+from onair_media.cmaf.preparation import Preparation, Prepare, WhenNeeded
 from onair_media.cmaf.timeline import MediaClock, SampleClock, Unwrapper
 from onair_media.cmaf.track import Track
 from onair_media.flv import (
@@ -108,6 +108,7 @@ class Packager:
         self.waiting = True
         self._rebase = True
         self._first_elapsed: float | None = None
+        self._first_init: Preparation | None = None
         self._builder = SegmentBuilder(
             self.dropped,
             segment_seconds=settings.segment_seconds,
@@ -248,6 +249,7 @@ class Packager:
             return []
         if self.waiting:
             self._held.forget("held before a new configuration", rendition)
+            self._first_init = None
             return []
         self.changes += 1
         outputs: list[Output] = [*self._builder.close_all()]
@@ -261,6 +263,7 @@ class Packager:
         self.waiting = True
         self._rebase = self._rebase or rebase
         self._first_elapsed = None
+        self._first_init = None
         self._held.forget("")
 
     def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
@@ -293,7 +296,15 @@ class Packager:
     def _hold(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
         if not self._held.add(rendition, raw, frame, self.now):
             return []
+        if is_video(rendition) and self._first_init is None and self._needs_init(rendition):
+            # Before more frames come: what is held becomes segments all at once.
+            make = partial(make_init, self._catalogue.configs[rendition], self._catalogue.describe(rendition).timescale)
+            self._first_init = self._prepare(partial(make, bytes(frame.data)))
         return self._start_if_ready(waited=self._held.waited(raw))
+
+    def _needs_init(self, rendition: Rendition) -> bool:
+        track = self._builder.tracks.get(rendition)
+        return track is None or track.needs_init or track.config != self._catalogue.configs[rendition]
 
     def _start_if_ready(self, waited: float) -> list[Output]:
         missing = self._expected() - self._held.present
@@ -357,6 +368,9 @@ class Packager:
             if not is_video(rendition):
                 track.frame = described.frame_samples
                 self._audio_clocks[rendition] = SampleClock(described.timescale)
+        picture = self._builder.tracks.get(VIDEO)
+        if picture is not None and picture.needs_init and self._first_init is not None:
+            picture.preparation, self._first_init = self._first_init, None
 
     # On the clock
 

@@ -18,7 +18,8 @@ from onair_media.flv import AudioConfig, Picture, VideoConfig
 class Track:
     """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment.
 
-    `frame`: how many ticks the newest frame lasts, as far as that is known before the next one comes.
+    `frame`: how many ticks the newest frame lasts, as far as that is known before the next one comes. `preparation`:
+    the init segment of a new configuration; without one, the first key frame begins it.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Track:
         self._taken_until = 0  # ticks; where the last segment ended
         self._make_init = make_init
         self._prepare = prepare
-        self._preparation: Preparation | None = None
+        self.preparation: Preparation | None = None
         self._init: InitSegment | None = None
         self._inits = 0
         self._sequence = 0
@@ -50,16 +51,21 @@ class Track:
         """Another configuration, between segments: the next one has an init segment of its own."""
         self._taken_until = -(-self._taken_until * timescale // self.timescale)
         self.info, self.timescale, self.config, self._make_init = info, timescale, config, make_init
-        self._init = self._preparation = None
+        self._init = self.preparation = None
 
     @property
     def floor(self) -> int:
         """The earliest decode time, in ticks, that the next sample may have."""
         return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
 
+    @property
+    def needs_init(self) -> bool:
+        """Whether the next segment comes with an init segment."""
+        return self._init is None
+
     def add(self, dts: int, cts: int, picture: Picture, data: bytes | memoryview) -> None:
-        if self._init is None and self._preparation is None and picture >= Picture.RECOVERY:
-            self._preparation = self._prepare(partial(self._make_init, bytes(data)))
+        if self._init is None and self.preparation is None and picture >= Picture.RECOVERY:
+            self.preparation = self._prepare(partial(self._make_init, bytes(data)))
         samples = self.samples
         samples.dts.append(dts)
         samples.cts.append(cts)
@@ -121,7 +127,7 @@ class Track:
         )
 
     def _prepared(self) -> Init:
-        preparation, self._preparation = self._preparation, None
+        preparation, self.preparation = self.preparation, None
         if preparation is None or not preparation.done():
             # The publisher left, or was cut, while it was held for this: nobody waits for its first frames.
             raise InitError("it was not made yet")

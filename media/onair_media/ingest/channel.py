@@ -34,6 +34,7 @@ from onair_media.ingest.clock import Clock
 from onair_media.ingest.farewells import farewell
 from onair_media.ingest.health import Figures
 from onair_media.ingest.journal import Journal
+from onair_media.ingest.pace import Pace
 from onair_media.ingest.parties import Refused
 from onair_media.ingest.pipeline import Pipeline
 from onair_media.ingest.production import Production
@@ -67,6 +68,7 @@ class Channel:
         self._clock = clock
         self._studio = studio
         self._production = Production(config.stream, self.window, studio, self, clock.now)
+        self._pace = Pace()
         self._epoch = journal.last_epoch + 1
         self._numbers = 0
         self._state = restored_state(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
@@ -168,6 +170,8 @@ class Channel:
 
     def admit(self, session: PublisherSession) -> None:
         """A publisher with a valid key. Raises `Refused`."""
+        if not self._pace.may_arrive(self._clock.now()):
+            raise Refused("NetStream.Publish.BadName", "Too many publishers came in a short time; wait a moment.")
         self._refused = None
         current = self._sessions.get(self._state.publisher or 0)
         silent = current.silent_for if current is not None else 0.0
@@ -248,6 +252,9 @@ class Channel:
         self._tell_progress()
 
     def codec_changed(self, change: CodecChanged) -> None:
+        if not self._pace.may_change_codec(self._clock.now()):
+            self.media_refused(IngestProblem.TOO_MANY_DISCONTINUITIES, "The codec changed too often.")
+            return
         log.info("codec changed", stream=str(self.config.stream), rendition=change.rendition, new=change.new)
         offered = self._candidate()
         self._feed(lifecycle.CodecChanged(offered.ref, offered.store))

@@ -16,7 +16,7 @@ from onair_media.ingest.channel import Channel, restored_state
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
-from onair_media.ingest.parties import UnknownKey
+from onair_media.ingest.parties import Refused, UnknownKey
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
@@ -55,6 +55,8 @@ class ChannelHost:
         self._alive = folder / "alive"
         self._last_seen = self._read_alive()
         self._alive_task: asyncio.Task[None] | None = None
+        self.draining = False
+        """No broadcast begins any more; those that are open go on."""
 
     async def start(self, stores: Iterable[str] = ()) -> None:
         """Finishes what an earlier process left, in these stores (URLs), too; call before the first `configure`."""
@@ -111,6 +113,10 @@ class ChannelHost:
         """Which playback IDs play a recording. Raises `StoreError` when its store cannot be opened."""
         self.directory.set_asset(asset_id, self._studio.store(store_url), playback_ids, title)
 
+    def forget_asset(self, asset_id: str) -> None:
+        """No playback ID plays this recording any more."""
+        self.directory.forget_asset(asset_id)
+
     def remove(self, stream: StreamRef) -> None:
         """Ends the channel's broadcast and cuts its publisher. The journal stays until `forget`."""
         channel = self._channels.get(stream.uid)
@@ -149,6 +155,8 @@ class ChannelHost:
         channel = self._keys.get(self._hash(key)) if key else None
         if channel is None:
             raise UnknownKey
+        if self.draining and channel.broadcast is None:
+            raise Refused("NetStream.Publish.Failed", "This server is going away; try again in a moment.")
         channel.admit(session)
         self._touch()  # a kill before the next sign of life must not look like one long ago
         return channel
