@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,25 @@ async def test_who_sends_too_much_for_too_long_is_cut_and_told(server: RtmpServe
     assert b"NetStream.Publish.Failed" in said and b"Too many messages a second came for 0.2 s." in said
     assert sink.reasons == [DisconnectReason.PROTOCOL_ERROR]
     assert server.rejected == {"messages_per_second": 1, "throttled_deadline": 1}
+
+
+async def test_who_was_held_is_heard_though_nothing_more_comes(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A codec's preparation held it, and its goodbye came with the codec."""
+    preparation: Future[None] = Future()
+    monkeypatch.setattr(sink, "audio", lambda session, *_: session.hold(preparation))
+    server = RtmpServer(sink)
+    await server.start("127.0.0.1", 0)
+    client = await Client.connect(server)
+    await client.publish()
+    await client.is_live()
+    goodbye = wire.message(wire.amf("deleteStream", 4.0, None, 1.0), csid=3, kind=wire.COMMAND)
+    client.writer.write(wire.message(b"\xaf\0", kind=wire.AUDIO) + goodbye)
+    (session,) = server._sessions
+    async with asyncio.timeout(10):
+        while not session._holds:
+            await asyncio.sleep(0.01)
+    assert sink.reasons == []
+    preparation.set_result(None)
+    await asyncio.wait_for(sink.gone.wait(), 10)
+    assert sink.reasons == [DisconnectReason.CLEAN_STOP]
+    await server.close()

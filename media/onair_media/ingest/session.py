@@ -100,7 +100,7 @@ class PublisherSession:
         self._throttled: Throttled | None = None
         self._watching = False
         self._holds = 0
-        self._left_over = False  # messages behind what it was held for
+        self._left_over = False  # bytes were taken in whose messages were not, because it was held
         self._watch()
 
     @property
@@ -146,7 +146,6 @@ class PublisherSession:
 
     def _release(self) -> None:
         self._holds -= 1
-        self._left_over = True
         self._last_media = self._loop.time()
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
@@ -178,7 +177,6 @@ class PublisherSession:
         waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
             if self._held_back or self._left_over:
-                self._left_over = False
                 self._take(b"")
             if not self._held_back:
                 budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
@@ -204,6 +202,7 @@ class PublisherSession:
             self._rtmp.receive(data)
             if not self._holds:
                 self._take_events(self._loop.time())
+            self._left_over = self._holds > 0
         except ProtocolError as error:
             log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
             self._ticket.count([error.limit])
