@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onair_core.contract import IngestProblem
-from onair_media.ingest.health import Health, Rating
+from onair_media.ingest.health import Health, Problem, Rating
 
 WALL = 1_790_000_000.0
 
@@ -135,3 +135,13 @@ def test_a_peak_is_allowed_and_a_rate_is_not() -> None:
         it.segment(WALL + second, 1.0)
     (problem,) = it.problems(WALL + 14)
     assert problem.reason is IngestProblem.BITRATE_EXCEEDED and problem.fatal
+
+
+def test_the_bitrate_counts_by_the_clock_on_the_wall_though_no_segment_ever_ends() -> None:
+    """Timestamps that stand still; the pictures themselves say when it is time to look."""
+    it = health(max_bitrate=4_000_000)
+    found: list[Problem] = []
+    for n in range(400):
+        if it.picture(0, 100_000, keyframe=n == 0):
+            found += it.problems(WALL + n / 25)
+    assert IngestProblem.BITRATE_EXCEEDED in {problem.reason for problem in found}

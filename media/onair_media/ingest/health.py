@@ -19,6 +19,8 @@ EXCELLENT_MS, GOOD_MS = 500.0, 1000.0
 STALE_SECONDS = 15.0
 # A peak is no reason to cut an encoder off: the limit is held to an average of this many seconds.
 BITRATE_SECONDS = 10.0
+# Also without segments it is looked at, whenever so much has come.
+LOOK_BYTES = 4 * 1024 * 1024
 NO_KEYFRAME_SECONDS = 10.0
 OUT_OF_STEP_MS = 2000
 
@@ -89,11 +91,13 @@ class Health:
         self._interval = 0
         self._longest_interval = 0
         self._told: set[IngestProblem] = set()
+        self._marks = deque([(wall, 0)])  # Unix seconds, and bytes received until then
+        self._next_look = LOOK_BYTES
 
     def picture(self, timestamp: int, size: int, *, keyframe: bool) -> bool:
         """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes.
 
-        True: the next keyframe is overdue since this one, so there is a problem to tell.
+        True: there may be a problem to tell, the next keyframe is overdue or much has come since it was last asked.
         """
         self.received += size
         self.pictures += 1
@@ -109,7 +113,7 @@ class Health:
         elif not self._overdue and self._since_key > self.longest_gop * 1000:
             self._overdue = True
             return True
-        return False
+        return self.received >= self._next_look
 
     def sound(self, timestamp: int, size: int) -> None:
         """An audio frame of any track."""
@@ -198,20 +202,25 @@ class Health:
                     f"Picture and sound are {abs(apart) / 1000:.1f} s apart: "
                     f"{'sound' if apart > 0 else 'picture'} comes late from the encoder.",
                 )
-        if self.max_bitrate is not None and self._samples:
-            rate = self._recent_bitrate()
-            if rate is not None and rate > self.max_bitrate:
-                yield Problem(
-                    IngestProblem.BITRATE_EXCEEDED,
-                    f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self.max_bitrate / 1e6:.1f} Mbit/s.",
-                    fatal=True,
-                )
+        rate = self._recent_bitrate(wall)
+        if self.max_bitrate is not None and rate is not None and rate > self.max_bitrate:
+            yield Problem(
+                IngestProblem.BITRATE_EXCEEDED,
+                f"The stream has {rate / 1e6:.1f} Mbit/s; the class allows {self.max_bitrate / 1e6:.1f} Mbit/s.",
+                fatal=True,
+            )
 
-    def _recent_bitrate(self) -> float | None:
-        """Bits a second over the last stretch that is long enough to judge."""
-        last = self._samples[-1]
-        start = next((s for s in reversed(self._samples) if last.wall - s.wall >= BITRATE_SECONDS), None)
-        return None if start is None else (last.received - start.received) * 8 / (last.wall - start.wall)
+    def _recent_bitrate(self, wall: float) -> float | None:
+        """Bits a second over the last stretch that is long enough to judge. By the clock on the wall: timestamps that
+        stand still make no segments.
+        """
+        self._next_look = self.received + LOOK_BYTES
+        while len(self._marks) > 1 and wall - self._marks[1][0] >= BITRATE_SECONDS:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        if wall > self._marks[-1][0]:
+            self._marks.append((wall, self.received))
+        return (self.received - before) * 8 / (wall - since) if wall - since >= BITRATE_SECONDS else None
 
 
 def _rating(deviation: float) -> Rating:
