@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from kubelab import artifacts, binaries, host, kind, layout, machine, provider
+from kubelab import artifacts, kind, layout, machine, provider
 from kubelab.kubectl import Kubectl
 from kubelab.provider import Cluster, Unavailable, Unsupported
 
 REQUIRED = os.environ.get("ONAIR_REQUIRE_CLUSTER", "") not in ("", "0")
+NOT_OF_THIS_KIND = "not with this kind of cluster"
 ARTIFACTS = Path(os.environ.get("ONAIR_ARTIFACTS") or layout.PROJECT / ".cache" / "artifacts") / "cluster"
 
 
@@ -35,9 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    if report.skipped and REQUIRED:
+    if report.skipped and REQUIRED and NOT_OF_THIS_KIND not in (reason := str(report.longrepr)):
         report.outcome = "failed"
-        report.longrepr = f"skipped although ONAIR_REQUIRE_CLUSTER is set: {report.longrepr[-1]}"
+        report.longrepr = f"ONAIR_REQUIRE_CLUSTER is set, and it skipped: {reason}"
     funcargs = item.funcargs if isinstance(item, pytest.Function) else {}
     if report.failed and isinstance(kubectl := funcargs.get("kubectl"), Kubectl):
         folder = ARTIFACTS / re.sub(r"\W+", "-", item.name)
@@ -83,18 +84,19 @@ def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubect
 @pytest.fixture(scope="session")
 def bare_machine() -> None:
     """A machine that can run Kubernetes' binaries, and has no cluster that someone keeps."""
-    if provider.KUBECONFIG_VARIABLE in os.environ or kind.tool():
-        pytest.skip("the cluster is not made of binaries here")
-    if reason := host.obstacle():
+    if provider.is_given() or kind.tool():
+        pytest.skip(f"{NOT_OF_THIS_KIND}: what is killed are processes of this machine")
+    try:
+        provider.prepare(print)
+    except Unavailable as reason:
         pytest.skip(f"no cluster: {reason}")
     with machine.sole(provider.PATIENCE_SECONDS, print):
         if provider.stays(machine.Machine(print)):
             pytest.skip("a cluster that `make cluster-up` made is in its place")
-    binaries.build_all()
 
 
 def supported(ask: Callable[[], str]) -> str:
     try:
         return ask()
     except Unsupported as reason:
-        pytest.skip(str(reason))
+        pytest.skip(f"{NOT_OF_THIS_KIND}: {reason}")

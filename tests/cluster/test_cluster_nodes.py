@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from kubelab.kubectl import Kubectl
@@ -17,7 +19,7 @@ def test_a_service_reaches_across_nodes(kubectl: Kubectl, image: str, second_nod
     serve(kubectl, image, "far", second_node)
     for pod, other in (("near", "far"), ("far", "near")):
         url = f"http://{other}.{kubectl.namespace}.svc:8080/"
-        assert until(f"{pod} reaches {other}", lambda pod=pod, url=url: fetch(kubectl, pod, url), patience=20)  # type: ignore[misc]
+        assert until(f"{pod} reaches {other}", partial(fetch, kubectl, pod, url), patience=20)
 
 
 def test_a_node_that_is_cut_off_is_not_ready_until_it_is_back(

@@ -10,6 +10,7 @@ else Kubernetes' own binaries on this machine (`machine`), for which Docker is n
     pki          certificates and kubeconfigs
     control_plane, dns, node    command lines and configuration files, pure
     network      bridge, second namespace, partition
+    sysctls      what a node changes of the kernel's settings
     machine      all of those together: up, second node, down, leftovers
     host         whether this machine can
     oci, image   images without Docker, from the project's Dockerfile

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from kubelab import binaries, host, image, kind, provider, shell, waiting
+from kubelab import binaries, image, kind, provider, shell, waiting
 
 
 def say(line: str) -> None:
@@ -21,12 +21,11 @@ def main() -> None:
 @main.command()
 @click.option("--nodes", type=click.IntRange(1, 2), default=1, show_default=True, help="The second is for failures.")
 def up(nodes: int) -> None:
-    """Make a cluster that stays until `down`; print its kubeconfig."""
+    """Make a cluster that stays until `down`; print what a shell needs to use it."""
     kubeconfig = provider.up(nodes, say)
-    say(
-        f"kubectl and helm, if you have none: {binaries.path('kubectl', say).parent}, {binaries.path('helm', say).parent}"
-    )
     click.echo(f"export KUBECONFIG={kubeconfig}")
+    if not kind.tool():
+        click.echo(f"export PATH={binaries.path('kubectl', say).parent}:{binaries.path('helm', say).parent}:$PATH")
 
 
 @main.command()
@@ -44,13 +43,14 @@ def load_image() -> None:
 @main.command()
 def build() -> None:
     """Build and fetch what `up` and the tests need, so that they start at once. Where that cannot be: say why."""
-    if kind.tool():
+    if provider.is_given() or kind.tool():
         return
-    if reason := host.obstacle(say):
+    try:
+        provider.prepare(say)
+    except provider.Unavailable as reason:
         say(f"No cluster here: {reason}")
-        return
-    binaries.build_all(say)
-    image.onair(say)
+    else:
+        image.onair(say)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ KWOK = "v0.8.0"
 KIND = "v0.33.0"
 
 
+class NotBuilt(Exception):
+    """A binary is not in the cache and cannot be built; the message says why."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Binaries that are built together.
@@ -117,7 +121,7 @@ def build_all(say: Callable[[str], None] = print) -> None:
 def _build(recipe: Recipe, name: str, binary: Path, say: Callable[[str], None]) -> None:
     go = shutil.which("go")
     if go is None:
-        raise shell.CommandFailed(f"{name} is not in the cache, and without Go it cannot be built")
+        raise NotBuilt(f"{name} is not in the cache, and without Go it cannot be built")
     binary.parent.mkdir(parents=True, exist_ok=True)
     with (binary.parent / ".lock").open("w") as exclusive:  # two runs may want it at once
         fcntl.flock(exclusive, fcntl.LOCK_EX)
@@ -132,6 +136,9 @@ def _build(recipe: Recipe, name: str, binary: Path, say: Callable[[str], None]) 
                 command = [go, "build", *recipe.flags, "-o", f"{unfinished}/{name}", recipe.packages[name]]
             else:
                 command = [go, "install", *recipe.flags, recipe.packages[name]]
-            shell.run(*command, cwd=recipe.module or Path(unfinished), env=environment)
+            try:
+                shell.run(*command, cwd=recipe.module or Path(unfinished), env=environment)
+            except shell.CommandFailed as error:
+                raise NotBuilt(f"{name} cannot be built: {error}") from error
             Path(unfinished, name).rename(binary)
         say(f"built {name} in {time.monotonic() - began:.0f} s")

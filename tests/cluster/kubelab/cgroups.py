@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kubelab.waiting import until
@@ -80,7 +81,7 @@ class Tree:
         """Removes the groups; their processes have been told to end, and go in a moment."""
         for hierarchy in self.hierarchies:
             top = hierarchy.mount / self.name
-            until(f"{top} removed", lambda top=top: _removed(top), patience=10)  # type: ignore[misc]
+            until(f"{top} removed", partial(_removed, top), patience=10)
 
 
 def _removed(top: Path) -> bool:

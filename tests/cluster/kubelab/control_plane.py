@@ -12,6 +12,9 @@ from kubelab import addresses, layout, pki
 PKI = layout.STATE / "pki"
 AUDIT_POLICY = layout.STATE / "audit-policy.yaml"
 
+# Without the latter, a missing permission to set finalizers would show on OpenShift only.
+ADMISSION = ("NodeRestriction", "OwnerReferencesPermissionEnforcement")
+
 # A node that has not been heard of for so long is NotReady. Its lease is renewed four times in that span.
 NODE_GRACE_SECONDS = 20
 LEASE_SECONDS = 20
@@ -65,16 +68,18 @@ def etcd(binary: Binary) -> Command:
 
 def api_server(binary: Binary) -> Command:
     AUDIT_POLICY.write_text(yaml.safe_dump(audit_policy()), encoding="utf-8")
+    return [binary("kube-apiserver"), *api_server_flags()]
+
+
+def api_server_flags() -> list[str]:
     return [
-        binary("kube-apiserver"),
         f"--etcd-servers={addresses.ETCD}",
         f"--bind-address={addresses.CONTROL_PLANE}",
         f"--advertise-address={addresses.CONTROL_PLANE}",
         "--secure-port=6443",
         f"--service-cluster-ip-range={addresses.SERVICES}",
         "--authorization-mode=Node,RBAC",
-        # Without the latter a missing permission on finalizers shows on OpenShift only.
-        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
+        f"--enable-admission-plugins={','.join(ADMISSION)}",
         "--allow-privileged=true",
         f"--client-ca-file={PKI}/ca.crt",
         f"--tls-cert-file={PKI}/apiserver.crt",

@@ -108,12 +108,18 @@ def _wheels() -> Path:
     folder = layout.cache() / "wheels"
     platforms = [f"manylinux_2_{minor}_{platform.machine()}" for minor in (36, 34, 28, 17)]
     platforms.append(f"manylinux2014_{platform.machine()}")
-    shell.run(
+    folder.mkdir(parents=True, exist_ok=True)
+    download: list[str | Path] = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", folder),
         *("--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"),
         *(f"--platform={name}" for name in platforms),
         *(f"{layout.PROJECT}[{EXTRAS}]", BUILD_BACKEND),
-    )
+    ]
+    try:
+        shell.run(*download)
+    except shell.CommandFailed:
+        if not any(folder.iterdir()):
+            raise  # otherwise off the net, perhaps: what was fetched before may do
     return folder
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from kubelab import layout, shell
 from kubelab.binaries import path as binary
+from kubelab.control_plane import ADMISSION
 from kubelab.image import Image, project_key
 
 STAYING, PASSING = "onair", "onair-test"  # made by `up`, made for one test run
@@ -29,7 +30,7 @@ def configuration() -> dict[str, object]:
     patch = {
         "kind": "ClusterConfiguration",
         "apiServer": {
-            "extraArgs": {"enable-admission-plugins": "NodeRestriction,OwnerReferencesPermissionEnforcement"},
+            "extraArgs": {"enable-admission-plugins": ",".join(ADMISSION)},
         },
     }
     return {

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kubelab import addresses, binaries, control_plane, dns, image, layout, network, node, processes, shell
+from kubelab import addresses, binaries, control_plane, dns, image, layout, network, node, processes, shell, sysctls
 from kubelab.addresses import FIRST, SECOND, NodeAddresses
 from kubelab.cgroups import COMPONENTS, Tree
 from kubelab.kubectl import Kubectl
@@ -74,7 +74,7 @@ class Machine:
         began = time.monotonic()
         for folder in (layout.STATE, layout.LOGS, layout.SOCKETS):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        record = self._record = Record(owner, images=[pause.archive])
+        record = self._record = Record(owner, images=[pause.archive], settings=sysctls.current())
         record.save()
         try:
             self._start_all(record)
@@ -137,6 +137,7 @@ class Machine:
         _unmount_below(layout.STATE, layout.SOCKETS)
         network.clear()
         self._groups.remove()
+        sysctls.put_back(record.settings)
         shutil.rmtree(layout.SOCKETS, ignore_errors=True)
         shutil.rmtree(layout.STATE)
         self._record = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kubelab import shell
 from kubelab.addresses import FIRST, SECOND, NodeAddresses
+from kubelab.sysctls import NEEDED
 
 PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
@@ -32,9 +33,8 @@ def lay(node: NodeAddresses) -> None:
         ("link", "set", node.bridge, "up"),
     ):
         shell.run(*node.inside, "ip", *command)
-    # Replies between two pods of a node must pass the rules that turned a Service's address into a pod's.
-    for setting in ("net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1"):
-        shell.run(*node.inside, "sysctl", "-qw", setting)
+    for name, value in NEEDED.items():
+        shell.run(*node.inside, "sysctl", "-qw", f"{name}={value}")
 
 
 def plug_in(node: NodeAddresses) -> None:

@@ -27,7 +27,7 @@ class Unavailable(Exception):
 
 
 class Unsupported(Exception):
-    """This kind of cluster cannot do that."""
+    """This kind of cluster cannot do that; the message says which can."""
 
 
 class Cluster(ABC):
@@ -104,6 +104,24 @@ class OnTheMachine(Cluster):
             network.plug_in(NODES[node])
 
 
+def is_given() -> bool:
+    return bool(os.environ.get(KUBECONFIG_VARIABLE))
+
+
+def prepare(say: Say) -> None:
+    """Installs and builds what a cluster on this machine needs.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    if reason := host.obstacle(say):
+        raise Unavailable(reason)
+    try:
+        binaries.build_all(say)
+    except binaries.NotBuilt as error:
+        raise Unavailable(str(error)) from error
+
+
 def stays(its: Machine) -> bool:
     """Whether `up` made it, and it is whole."""
     return its.record is not None and its.record.owner is None and its.record.stands()
@@ -116,16 +134,15 @@ def cluster(say: Say) -> Iterator[Cluster]:
     Raises:
         Unavailable: with the reason.
     """
-    if given := os.environ.get(KUBECONFIG_VARIABLE):
-        yield Given(Path(given), say)
+    if is_given():
+        yield Given(Path(os.environ[KUBECONFIG_VARIABLE]), say)
         return
     tool = kind.tool()
     if tool:
         with _kind_cluster(tool, say) as found:
             yield found
         return
-    if reason := host.obstacle(say):
-        raise Unavailable(reason)
+    prepare(say)
     try:
         with machine.sole(PATIENCE_SECONDS, say):
             its = Machine(say)
@@ -164,8 +181,7 @@ def up(nodes: int, say: Say) -> Path:
         if not staying.stands():
             staying.up()
         return staying.kubeconfig
-    if reason := host.obstacle(say):
-        raise Unavailable(reason)
+    prepare(say)
     with machine.sole(PATIENCE_SECONDS, say):
         its = Machine(say)
         if not stays(its):

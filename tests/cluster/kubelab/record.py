@@ -22,6 +22,7 @@ class Record:
         complete: it came up whole.
         processes, nodes: what was started so far.
         images: archives that each node has.
+        settings: of the kernel, as they were before.
     """
 
     owner: Process | None
@@ -29,6 +30,7 @@ class Record:
     processes: list[Process] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     images: list[Path] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def save(self) -> None:
         content = dataclasses.asdict(self) | {"images": [str(path) for path in self.images]}
@@ -49,6 +51,7 @@ class Record:
             processes=[Process(**process) for process in content["processes"]],
             nodes=content["nodes"],
             images=[Path(path) for path in content["images"]],
+            settings=content["settings"],
         )
 
     def stands(self) -> bool:
