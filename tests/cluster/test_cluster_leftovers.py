@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelab import layout, machine, node, processes
+from kubelab import layout, machine, node
 from kubelab.addresses import FIRST
 from kubelab.cgroups import Tree
 from kubelab.record import Record
@@ -64,19 +64,6 @@ def test_a_run_that_was_killed_while_it_started_is_cleaned_up(run: subprocess.Po
     clean()
     assert not any(process.lives() for process in record.processes)
     nothing_is_left()
-
-
-def test_a_process_id_that_went_to_another_is_left_alone() -> None:
-    other = subprocess.Popen(["sleep", "600"])
-    try:
-        now = processes.Process.of("other", other.pid)
-        processes.end(processes.Process("etcd", other.pid, now.began - 1, now.boot))
-        processes.end(processes.Process("etcd", other.pid, now.began, "another boot"))
-        assert other.poll() is None
-        processes.end(now)
-        assert not now.lives()
-    finally:
-        other.kill()
 
 
 def kill(run: subprocess.Popen[str]) -> None:

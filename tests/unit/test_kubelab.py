@@ -92,6 +92,19 @@ def test_a_process_is_itself_only_with_its_beginning_and_its_boot() -> None:
     child.wait()
 
 
+def test_a_process_id_that_went_to_another_is_left_alone() -> None:
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        now = processes.Process.of("other", other.pid)
+        processes.end(processes.Process("etcd", other.pid, now.began - 1, now.boot))
+        processes.end(processes.Process("etcd", other.pid, now.began, "another boot"))
+        assert other.poll() is None
+        processes.end(now)
+        assert not now.lives()
+    finally:
+        other.kill()
+
+
 def test_until_tells_what_was_in_the_way() -> None:
     def refuses() -> bool:
         raise OSError("connection refused")

@@ -43,16 +43,16 @@ class Record:
         """None when there is no cluster, or one that came not so far as to have a record."""
         try:
             content = json.loads(FILE.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return cls(
+                owner=Process(**content["owner"]) if content["owner"] else None,
+                complete=content["complete"],
+                processes=[Process(**process) for process in content["processes"]],
+                nodes=content["nodes"],
+                images=[Path(path) for path in content["images"]],
+                settings=content["settings"],
+            )
+        except (OSError, ValueError, KeyError, TypeError):  # none, half written, or of another version of this tool
             return None
-        return cls(
-            owner=Process(**content["owner"]) if content["owner"] else None,
-            complete=content["complete"],
-            processes=[Process(**process) for process in content["processes"]],
-            nodes=content["nodes"],
-            images=[Path(path) for path in content["images"]],
-            settings=content["settings"],
-        )
 
     def stands(self) -> bool:
         """Whether the whole cluster is there, and nothing of it has died."""
