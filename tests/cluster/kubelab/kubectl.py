@@ -61,6 +61,7 @@ class Kubectl:
     def exec(self, pod: str, *command: str) -> str:
         return self.run("exec", pod, "--", *command)
 
-    def attempt(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def attempt(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """For what may fail: a test of a refusal, or collecting what can still be had."""
-        return subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=60)
+        command = self.command(*words)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)

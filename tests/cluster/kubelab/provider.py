@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from kubelab import binaries, host, image, kind, machine, network
+from kubelab import binaries, host, image, kind, layout, machine, network
 from kubelab.addresses import NODES, SECOND
 from kubelab.kind import Kind
 from kubelab.kubectl import Kubectl
@@ -38,6 +40,10 @@ class Cluster(ABC):
     @abstractmethod
     def onair_image(self) -> str:
         """Makes the project's image known to the cluster; returns its reference."""
+
+    def requests(self, user: str) -> list[dict[str, Any]]:
+        """What that user asked of the API server so far: events of the audit log (audit.k8s.io/v1)."""
+        raise Unsupported("an audit log: only on the machine itself")
 
     def second_node(self) -> str:
         """The name of a Ready node beside the first."""
@@ -86,6 +92,11 @@ class OnTheMachine(Cluster):
         if record is None or built.archive not in record.images:
             self._machine.load(built.archive)
         return built.reference
+
+    def requests(self, user: str) -> list[dict[str, Any]]:
+        lines = layout.AUDIT_LOG.read_text(encoding="utf-8").splitlines(keepends=True)
+        events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be half written
+        return [event for event in events if event["user"]["username"] == user]
 
     def second_node(self) -> str:
         record = self._machine.record
