@@ -10,7 +10,7 @@ KUBELAB := PYTHONPATH=tests/cluster $(BIN)/python -m kubelab
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: pyproject.toml tools/venv.sh
 	tools/venv.sh $(PYTHON) $(VENV) media,operator

@@ -22,6 +22,7 @@ from kubelab import (
     image,
     kind,
     layout,
+    mounts,
     node,
     oci,
     pki,
@@ -229,3 +230,10 @@ def test_a_record_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path
     written = record.Record(me, True, [me], ["node1"], [tmp_path / "pause.tar"], {"kernel/panic": "0"})
     written.save()
     assert record.Record.load() == written and written.stands()
+
+
+def test_mounts_below_a_folder_are_found_and_its_neighbours_are_not() -> None:
+    table = (
+        "tmpfs /run tmpfs rw 0 0\nx /run/lab/a x rw 0 0\ny /run/lab/a/my\\040b y rw 0 0\nz /run/laboratory/c z rw 0 0\n"
+    )
+    assert mounts.below(Path("/run/lab"), table) == [Path("/run/lab/a"), Path("/run/lab/a/my b")]

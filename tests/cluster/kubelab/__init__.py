@@ -11,6 +11,7 @@ else Kubernetes' own binaries on this machine (`machine`), for which Docker is n
     control_plane, dns, node    command lines and configuration files, pure
     network      bridge, second namespace, partition
     sysctls      what a node changes of the kernel's settings
+    mounts       what may lie below a folder when it is removed
     machine      all of those together: up, second node, down, leftovers
     host         whether this machine can
     oci, image   images without Docker, from the project's Dockerfile

@@ -129,6 +129,8 @@ def _build(recipe: Recipe, name: str, binary: Path, say: Callable[[str], None]) 
             return
         say(f"building {name} …")
         began = time.monotonic()
+        for stale in binary.parent.glob(".building-*"):  # of a build that was killed
+            shutil.rmtree(stale)
         with tempfile.TemporaryDirectory(dir=binary.parent, prefix=".building-") as unfinished:
             environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": unfinished, "GOFLAGS": ""}
             if recipe.module:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelab import binaries, layout, oci, shell
+from kubelab import binaries, layout, mounts, oci, shell
 from kubelab.node import PAUSE_IMAGE
 
 SUITE = "bookworm"
@@ -22,6 +21,7 @@ PYTHON = "3.11"  # the suite's
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
 EXTRAS = "media,operator"
 BUILD_BACKEND = "hatchling>=1.27"
+KEPT = 3  # archives of each kind
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ def pause(say: Callable[[str], None] = print) -> Image:
     """Of the container that holds a pod's namespaces."""
     binary = binaries.path("pause", say)
 
-    def build(archive: Path) -> None:
-        with tempfile.TemporaryDirectory() as root:
-            shutil.copy2(binary, root)
-            Path(root).chmod(0o755)
-            oci.pack(Path(root), PAUSE_IMAGE, archive, ["/pause"])
+    def build(work: Path, archive: Path) -> None:
+        root = work / "root"
+        root.mkdir()
+        shutil.copy2(binary, root)
+        oci.pack(root, PAUSE_IMAGE, archive, ["/pause"])
 
     return Image(PAUSE_IMAGE, _cached(f"pause-{binary.parent.name}", build))
 
@@ -51,10 +51,10 @@ def onair(say: Callable[[str], None] = print) -> Image:
     key = project_key(base.reference)
     reference = f"localhost/onair-test/onair:{key}"
 
-    def build(archive: Path) -> None:
+    def build(work: Path, archive: Path) -> None:
         say("building the project's image …")
         began = time.monotonic()
-        _build(base, reference, archive)
+        _build(base, reference, work, archive)
         say(f"built the project's image in {time.monotonic() - began:.0f} s")
 
     return Image(reference, _cached(f"onair-{key}", build))
@@ -90,15 +90,13 @@ def _base(say: Callable[[str], None]) -> Image:
     key = _digest(SUITE, *BASE_PACKAGES, platform.machine())
     reference = f"localhost/onair-test/base:{key}"
 
-    def build(archive: Path) -> None:
+    def build(work: Path, archive: Path) -> None:
         say("making a base image …")
-        with tempfile.TemporaryDirectory(dir=archive.parent, prefix="base-") as folder:
-            root = Path(folder) / "root"
-            included = f"--include={','.join(BASE_PACKAGES)}"
-            shell.run("debootstrap", "--variant=minbase", included, SUITE, root)
-            for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
-                shutil.rmtree(root / waste, ignore_errors=True)
-            oci.pack(root, reference, archive)
+        root = work / "root"
+        shell.run("debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", SUITE, root)
+        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            shutil.rmtree(root / waste, ignore_errors=True)
+        oci.pack(root, reference, archive)
 
     return Image(reference, _cached(f"base-{key}", build))
 
@@ -123,40 +121,40 @@ def _wheels() -> Path:
     return folder
 
 
-def _build(base: Image, reference: str, archive: Path) -> None:
+def _build(base: Image, reference: str, work: Path, archive: Path) -> None:
     wheels = _wheels()
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="buildah-") as store:
-        buildah = ["buildah", "--root", f"{store}/root", "--runroot", f"{store}/run", "--storage-driver", "overlay"]
-        environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}  # no namespaces, no runtime: works in a container
-        try:
-            shell.run(*buildah, "pull", "--quiet", f"oci-archive:{base.archive}", env=environment)
-            shell.run(
-                *(*buildah, "build", "--quiet", "--pull-never", "--tag", reference),
-                *("--build-arg", f"BASE={base.reference}"),
-                *("--build-context", f"wheels={wheels}", "--build-arg", "PIP_NO_INDEX=1"),
-                layout.PROJECT,
-                env=environment,
-            )
-            shell.run(*buildah, "push", "--quiet", reference, f"oci-archive:{archive}:{reference}", env=environment)
-        finally:
-            if shell.succeeds("mountpoint", "-q", f"{store}/root/overlay"):
-                shell.run("umount", f"{store}/root/overlay")
+    storage = ("--root", str(work / "storage"), "--runroot", str(work / "run"), "--storage-driver", "overlay")
+    buildah = ("buildah", *storage)
+    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}  # no namespaces, no runtime: works in a container
+    shell.run(*buildah, "pull", "--quiet", f"oci-archive:{base.archive}", env=environment)
+    shell.run(
+        *(*buildah, "build", "--quiet", "--pull-never", "--tag", reference),
+        *("--build-arg", f"BASE={base.reference}"),
+        *("--build-context", f"wheels={wheels}", "--build-arg", "PIP_NO_INDEX=1"),
+        layout.PROJECT,
+        env=environment,
+    )
+    shell.run(*buildah, "push", "--quiet", reference, f"oci-archive:{archive}:{reference}", env=environment)
 
 
-def _cached(name: str, build: Callable[[Path], None]) -> Path:
+def _cached(name: str, build: Callable[[Path, Path], None]) -> Path:
+    """The archive of that name; when there is none, `build` writes it, with a folder to work in that is removed afterwards."""
     folder = layout.cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"{name}.tar"
-    if not archive.exists():
-        unfinished = folder / f"{name}.{uuid.uuid4().hex}"
-        try:
-            build(unfinished)
-            unfinished.rename(archive)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        kind = name.split("-")[0]
-        for older in sorted(folder.glob(f"{kind}-*.tar"), key=lambda file: file.stat().st_mtime)[:-3]:
-            older.unlink(missing_ok=True)
+    archive, work = folder / f"{name}.tar", folder / ".work"
+    with (folder / ".lock").open("w") as exclusive:  # two runs may want it at once
+        fcntl.flock(exclusive, fcntl.LOCK_EX)
+        if not archive.exists():
+            mounts.remove(work)  # of a build that was killed
+            work.mkdir()
+            try:
+                build(work, work / "archive.tar")
+                (work / "archive.tar").rename(archive)
+            finally:
+                mounts.remove(work)
+            kind = name.split("-")[0]
+            for older in sorted(folder.glob(f"{kind}-*.tar"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+                older.unlink()
     return archive
 
 

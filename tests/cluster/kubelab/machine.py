@@ -10,7 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kubelab import addresses, binaries, control_plane, dns, image, layout, network, node, processes, shell, sysctls
+from kubelab import (
+    addresses,
+    binaries,
+    control_plane,
+    dns,
+    image,
+    layout,
+    mounts,
+    network,
+    node,
+    processes,
+    shell,
+    sysctls,
+)
 from kubelab.addresses import FIRST, SECOND, NodeAddresses
 from kubelab.cgroups import COMPONENTS, Tree
 from kubelab.kubectl import Kubectl
@@ -88,7 +101,7 @@ class Machine:
 
     def _start_all(self, record: Record) -> None:
         control_plane.credentials()
-        _share_mounts()
+        mounts.share()
         network.lay(FIRST)
         self._groups.make(COMPONENTS)
         self._start("etcd", control_plane.etcd(self._built))
@@ -134,12 +147,11 @@ class Machine:
         until("all processes of the cluster ended", nothing_runs, patience=30)
         for process in record.processes:  # one that never got into its group
             processes.end(process)
-        _unmount_below(layout.STATE, layout.SOCKETS)
         network.clear()
         self._groups.remove()
         sysctls.put_back(record.settings)
-        shutil.rmtree(layout.SOCKETS, ignore_errors=True)
-        shutil.rmtree(layout.STATE)
+        mounts.remove(layout.SOCKETS)
+        mounts.remove(layout.STATE)
         self._record = None
         self._say(f"the cluster was taken down in {time.monotonic() - began:.1f} s")
 
@@ -194,24 +206,6 @@ class Machine:
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(layout.LOGS, kept)
         self._say(f"the cluster did not come up; logs: {kept}")
-
-
-def _share_mounts() -> None:
-    """What the kubelet mounts must be seen by containerd; in containers / is private."""
-    root = next(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[4] == "/")
-    if " shared:" not in root:
-        shell.run("mount", "--make-rshared", "/")
-
-
-def _unmount_below(*folders: Path) -> None:
-    def ours() -> list[str]:
-        points = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-        return [point for point in points if any(folder in Path(point).parents for folder in folders)]
-
-    for point in reversed(ours()):
-        shell.succeeds("umount", "--lazy", point)
-    if left := ours():  # removing files below one would remove somebody else's
-        raise OSError(f"cannot unmount {' '.join(left)}")
 
 
 def this_process() -> Process:
