@@ -173,7 +173,8 @@ class Machine:
         containerd = self._start(f"{on.name}.containerd", node.containerd(on))
         self._await(f"containerd of {on.name} answers", lambda: shell.run(*node.ctr(on), "version"), containerd)
         for archive in self._standing().images:
-            self._import(on, archive)
+            if archive.exists():  # older images leave the cache
+                self._import(on, archive)
 
     def _join(self, on: NodeAddresses) -> None:
         """Starts what makes a Node of a container runtime."""
