@@ -88,10 +88,10 @@ bench: $(VENV)/.installed-dev ## OnAir beside its peers; shorter with BENCH_ARGS
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
 
-SOAK_SEGMENTS ?= 10000
+SOAK_HOURS ?= 8
 .PHONY: soak
-soak: $(VENV)/.installed-dev ## Days of a stream in minutes: memory over SOAK_SEGMENTS segments (10000)
-	$(BIN)/python bench/soak.py --segments $(SOAK_SEGMENTS)
+soak: $(VENV)/.installed-dev ## SOAK_HOURS of a stream (8) at a hundred times the clock: memory, files, playlists, recording
+	$(BIN)/python bench/soak.py --hours $(SOAK_HOURS)
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz

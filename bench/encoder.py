@@ -203,7 +203,7 @@ def _await_bytes(sock: socket.socket, wanted: bytes) -> None:
     while wanted not in seen:
         data = sock.recv(65536)
         if not data:
-            raise SystemExit(f"closed while waiting for {wanted!r}")
+            raise ConnectionError(f"closed while waiting for {wanted!r}")
         seen += data
     sock.settimeout(None)
 

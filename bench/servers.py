@@ -35,10 +35,15 @@ class Server(Protocol):
 
 
 class OnAir:
+    """`recording`: whether broadcasts are kept; `default_class`: the manifest of another LiveStreamClass."""
+
     name = "OnAir"
 
-    def __init__(self, window_seconds: int = WINDOW_SECONDS) -> None:
-        self._window_seconds = window_seconds
+    def __init__(
+        self, *, window_seconds: int = WINDOW_SECONDS, recording: bool = False, default_class: str = ""
+    ) -> None:
+        self._recording = recording
+        self._class = default_class or _CLASS.format(window=window_seconds)
 
     def available(self, *, tls: bool = False) -> bool:
         return True
@@ -47,10 +52,12 @@ class OnAir:
         manifests = folder / "manifests"
         manifests.mkdir()
         names = "---\n".join(
-            _STREAM.format(index=index) + _KEY_SECRET.format(index=index, key=KEY.format(index))
+            _STREAM.format(index=index, recording=str(self._recording).lower())
+            + _KEY_SECRET.format(index=index, key=KEY.format(index))
             for index in range(count)
         )
-        (manifests / "streams.yaml").write_text(_CLASS.format(window=self._window_seconds) + names)
+        (manifests / "streams.yaml").write_text(names)
+        (manifests / "class.yaml").write_text(self._class)
         self.port = free_port()
         self.http = free_port()
         process = subprocess.Popen(
@@ -82,8 +89,9 @@ class OnAir:
 _CLASS = """apiVersion: onair.dev/v1alpha1
 kind: LiveStreamClass
 metadata: {{name: bench, annotations: {{onair.dev/is-default-class: "true"}}}}
-spec: {{packaging: {{liveWindowSeconds: {window}}}}}
----
+spec:
+  packaging: {{liveWindowSeconds: {window}}}
+  limits: {{maxConnectionsPerSecondPerAddress: 1000}}  # hundreds of publishers come at once
 """
 _STREAM = """apiVersion: onair.dev/v1alpha1
 kind: LiveStream
@@ -91,7 +99,7 @@ metadata: {{name: bench-{index}}}
 spec:
   playback: [{{id: bench-stream-{index}}}]
   streamKey: {{secretRef: {{name: bench-{index}}}}}
-  newAssetSettings: {{recording: false}}
+  newAssetSettings: {{recording: {recording}, playback: [{{policy: public}}]}}
 ---
 """
 _KEY_SECRET = """apiVersion: v1

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path[0] = str(HERE.parent)  # `fuzz` is a package to the tests, too
 CACHE = HERE.parent / ".cache" / "fuzz"
 CORPUS = HERE / "corpus"
 MAX_INPUT_BYTES = 16 * 1024
@@ -25,7 +26,7 @@ def main() -> None:
     if sys.argv[1:2] == [INSIDE]:
         fuzz(sys.argv[2], int(sys.argv[3]))
         return
-    from targets import TARGETS
+    from fuzz.targets import TARGETS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of: {', '.join(TARGETS)}; all without one")
@@ -50,9 +51,9 @@ def fuzz(name: str, seconds: int) -> None:
     """Does not return. Nothing of ours may have been imported before: what is imported here is instrumented."""
     import atheris
 
-    with atheris.instrument_imports(include=["onair_media", "targets"]):
-        import targets
-    from seeds import seeds
+    with atheris.instrument_imports(include=["onair_media", "fuzz"]):
+        from fuzz.targets import MAX_SECONDS, TARGETS
+    from fuzz.seeds import seeds
 
     work, kept = CACHE / name, CORPUS / name
     for folder in (work, kept):
@@ -61,10 +62,11 @@ def fuzz(name: str, seconds: int) -> None:
         (work / f"seed-{number}").write_bytes(data[:MAX_INPUT_BYTES])
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # SVT-AV1 takes real-time priority, as root
     arguments = [
-        sys.argv[0], str(work), str(kept), f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}", "-timeout=10",
-        "-rss_limit_mb=2048", f"-artifact_prefix={kept}/", "-print_final_stats=1", "-verbosity=0",
+        sys.argv[0], str(work), str(kept), f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}",
+        f"-timeout={MAX_SECONDS}", "-rss_limit_mb=2048", f"-artifact_prefix={kept}/",
+        "-print_final_stats=1", "-verbosity=0",
     ]  # fmt: skip
-    atheris.Setup(arguments, targets.TARGETS[name])
+    atheris.Setup(arguments, TARGETS[name])
     atheris.Fuzz()
 
 

@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import av
 from av.video.frame import PictureType
 
 from onair_media import amf0
 
+RECORDED = Path(__file__).resolve().parent / "recorded"
+HANDSHAKE_BYTES = 1 + 2 * 1536
+
 
 def seeds(target: str) -> list[bytes]:
     """Inputs for one target."""
-    return {"chunks": _wire, "session": _wire, "amf": _amf, "tags": _tags, "records": _records, "inits": _inits}[
-        target
-    ]()
+    made: dict[str, Callable[[], list[bytes]]] = {
+        "handshake": _handshakes,
+        "chunks": _wire,
+        "amf": _amf,
+        "tags": _tags,
+        "records": _records,
+        "beginnings": _beginnings,
+        "inits": _inits,
+        "session": _sessions,
+        "heads": _heads,
+        "requests": _requests,
+    }
+    return made[target]()
+
+
+def _recorded() -> list[bytes]:
+    """The first 12 000 bytes that ffmpeg, librtmp and rtmp2sink say to a server, ffmpeg with a digest in its C1."""
+    return [file.read_bytes() for file in sorted(RECORDED.iterdir())]
+
+
+def _handshakes() -> list[bytes]:
+    return [bytes((how,)) + said[: HANDSHAKE_BYTES + 64] for said in _recorded() for how in (0, 2, 3)]
+
+
+def _sessions() -> list[bytes]:
+    handshake = _recorded()[0][:HANDSHAKE_BYTES]
+    return _recorded() + [handshake + said for said in _wire()]
 
 
 def _encoded(video: str, audio: str, **options: str) -> list[tuple[int, int, bytes]]:
@@ -82,6 +111,49 @@ def _inits() -> list[bytes]:
         frame = [body[5:] for kind, _, body in stream if kind == 9][1]
         found.append(bytes((codec, min(len(record), 255))) + record[:255] + frame)
     return found
+
+
+def _beginnings() -> list[bytes]:
+    """x265 with open GOPs, as it is; with a break in the middle; joined in the middle."""
+    options = "log-level=none:open-gop=1:bframes=2:keyint=4:min-keyint=4:scenecut=0"
+    tags = [
+        body
+        for kind, _, body in _encoded("libx265", "aac", preset="ultrafast", **{"x265-params": options})
+        if kind == 9
+    ]
+    frames = [
+        (body[0] >> 4 & 7 == 1, body[8:] if body[0] & 15 == 1 else body[5:]) for body in tags if body[0] & 15 in (1, 3)
+    ]
+    found = []
+    for begin, broken in ((0, 0), (0, 6), (3, 3)):
+        pictures = [
+            bytes((2 * key | (number == broken),)) + len(frame).to_bytes(2, "big") + frame
+            for number, (key, frame) in enumerate(frames)
+        ]
+        found.append(b"\0" + b"".join(pictures[begin:]))
+    return found
+
+
+def _heads() -> list[bytes]:
+    """A browser with hls.js, ffmpeg, a load generator; then what must go the long way."""
+    line, host = b"GET /keynote-2026/video.m3u8 HTTP/1.1\r\n", b"Host: 127.0.0.1:8080\r\n"
+    browser = (
+        b'Connection: keep-alive\r\nsec-ch-ua-platform: "Linux"\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n'
+        b"Accept: */*\r\nReferer: http://127.0.0.1:8080/watch/keynote-2026\r\nAccept-Encoding: gzip, deflate, br\r\n"
+        b'Accept-Language: en-US\r\nIf-None-Match: "5d0c"\r\n'
+    )
+    ffmpeg = b"User-Agent: Lavf/61.7.100\r\nAccept: */*\r\nRange: bytes=0-\r\nConnection: close\r\n"
+    heads = [line + host + fields + b"\r\n" for fields in (browser, ffmpeg, b"Accept-Encoding: gzip\r\n", b"")]
+    segment = b"GET /keynote-2026/keynote-1/1/video/0.m4s HTTP/1.1\r\n"
+    return [*heads, segment + host + b"\r\n", heads[0] * 2, line + host + b"Content-Length: 4\r\n\r\nbody"]
+
+
+def _requests() -> list[bytes]:
+    return [
+        b'1000\n"5d0c"\ngzip, deflate, br\nW/"5d0c", "a"\nbytes=0-499\n"5d0c"\nmax_resolution=720p',
+        b'1000\n"5d0c"\nbr;q=1.0, gzip;q=0\n*\nbytes=-500\n\nprogram_start_time=1700000000',
+        b'0\n"5d0c"\n*;q=0.5\n"x"\nbytes=999-\n\ntoken=a&default_subtitles_lang=de-CH',
+    ]
 
 
 def _amf() -> list[bytes]:

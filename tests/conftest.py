@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from far_network import FarHost, far_host
+
 JS = Path(__file__).parent / "js"
 
 
@@ -21,6 +23,12 @@ def ordinary_scheduling() -> Iterator[None]:
     yield
     if os.sched_getscheduler(0) != policy:
         os.sched_setscheduler(0, policy, parameters)
+
+
+@pytest.fixture
+def far() -> Iterator[FarHost]:
+    """A host behind a cable that can be cut."""
+    yield from far_host()
 
 
 @pytest.fixture(scope="session")

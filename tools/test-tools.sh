@@ -7,8 +7,10 @@ all=(
     ffmpeg
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    librtmp1 rtmpdump
     obs-studio obs-plugins xvfb xauth libgl1-mesa-dri
     chromium
+    iproute2
     nginx libnginx-mod-rtmp
 )
 command -v npm >/dev/null || all+=(nodejs npm)

@@ -18,6 +18,7 @@ _SHORT_HELP = {
     "complete": "End a broadcast without waiting for its reconnect window.",
     "events": "Show what happened to a stream, and what happens.",
     "health": "Show how well a stream comes in.",
+    "ingest": "Serve one channel: the process of an ingest pod.",
     "key": "Print a stream's server and stream key.",
     "local": "Serve manifests on this machine.",
     "push": "Publish a test pattern or a media file.",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from encoders import AudioFFmpeg, FFmpeg, GStreamer, LibRtmp, ProcessEncoder, Push, need
+from encoders import AudioFFmpeg, FFmpeg, GStreamer, LibRtmp, ProcessEncoder, Push, RtmpDump, RtmpSink, need
 from playwright.async_api import async_playwright
 from service import Manifests, Service
 from viewers import Viewer
@@ -43,11 +43,7 @@ async def onair_local(manifests: Manifests, tmp_path: Path) -> AsyncIterator[Ser
     await service.start()
     await service.provisioned("keynote")
     yield service
-    for process in list(ProcessEncoder.running):
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    ProcessEncoder.running.clear()
+    await ProcessEncoder.kill_all()
     await service.close()
 
 
@@ -76,9 +72,19 @@ def gstreamer(tmp_path: Path) -> GStreamer:
 
 
 @pytest.fixture
-def librtmp(tmp_path: Path) -> LibRtmp:
+def rtmpsink(tmp_path: Path) -> RtmpSink:
     need("gst-launch-1.0")
+    return RtmpSink(tmp_path / "rtmpsink.log")
+
+
+@pytest.fixture
+def librtmp(tmp_path: Path) -> LibRtmp:
     return LibRtmp(tmp_path / "librtmp.log")
+
+
+@pytest.fixture
+def rtmpdump(tmp_path: Path) -> RtmpDump:
+    return RtmpDump(tmp_path / "rtmpdump.log")
 
 
 @pytest.fixture

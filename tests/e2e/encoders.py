@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import shutil
 import signal
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import imageio_ffmpeg
+import librtmp_encoder
 import pytest
+
+from far_network import FarHost
 
 
 class Encoder(Protocol):
@@ -62,6 +66,15 @@ class ProcessEncoder:
             self.process.kill()
         await self.ended()
 
+    @classmethod
+    async def kill_all(cls) -> None:
+        """Those that a test has left running."""
+        for process in list(cls.running):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        cls.running.clear()
+
     async def ended(self) -> int:
         """Waits for its own end; the exit status."""
         assert self.process is not None
@@ -90,6 +103,17 @@ class FFmpeg(ProcessEncoder):
 
 class AudioFFmpeg(FFmpeg):
     audio_only = True
+
+
+class FarFFmpeg(FFmpeg):
+    """On a host of its own."""
+
+    def __init__(self, log: Path, host: FarHost) -> None:
+        super().__init__(log)
+        self._host = host
+
+    def command(self, url: str) -> list[str]:
+        return self._host.command(*super().command(url))
 
 
 class GStreamer(ProcessEncoder):
@@ -164,10 +188,33 @@ class FFmpeg9(ProcessEncoder):
         return [*arguments, "-ac", "2", *self._options, "-f", "flv", url]
 
 
-class LibRtmp(GStreamer):
-    """rtmpsink: librtmp, as rtmpdump and old OBS have it."""
+class RtmpSink(GStreamer):
+    """rtmpsink: librtmp through GStreamer."""
 
     sink = ("rtmpsink", "location={url} live=1")
+
+
+class LibRtmp(ProcessEncoder):
+    """librtmp by its library; `options` are ffmpeg's, which encodes for it."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        super().__init__(log)
+        self._options = options
+
+    def command(self, url: str) -> list[str]:
+        need("ffmpeg")
+        try:
+            ctypes.CDLL(librtmp_encoder.LIBRARY)
+        except OSError:
+            pytest.skip("librtmp (Debian: librtmp1) is not installed")
+        return [sys.executable, librtmp_encoder.__file__, url, *self._options]
+
+
+class RtmpDump(ProcessEncoder):
+    """rtmpdump: a player, which comes here by mistake."""
+
+    def command(self, url: str) -> list[str]:
+        return [need("rtmpdump"), "-V", "--live", "-r", url, "-o", "/dev/null"]
 
 
 class Push(ProcessEncoder):

@@ -16,6 +16,7 @@ class Segment:
     program_date_time: float | None
     discontinuity: bool
     map_uri: str
+    gap: bool
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class MediaPlaylist:
     discontinuity_sequence: int
     kind: str
     ended: bool
+    independent: bool
     segments: tuple[Segment, ...]
 
     @property
@@ -44,7 +46,7 @@ def parse(text: str) -> MediaPlaylist:
     segments: list[Segment] = []
     duration: float | None = None
     date: float | None = None
-    discontinuity = False
+    discontinuity = gap = False
     map_uri = ""
     for line in lines[1:]:
         name, _, value = line.partition(":")
@@ -54,14 +56,16 @@ def parse(text: str) -> MediaPlaylist:
             date = datetime.datetime.fromisoformat(value).timestamp()
         elif name == "#EXT-X-DISCONTINUITY":
             discontinuity = True
+        elif name == "#EXT-X-GAP":
+            gap = True
         elif name == "#EXT-X-MAP":
             found = re.search(r'URI="([^"]+)"', value)
             assert found, line
             map_uri = found[1]
         elif line and not line.startswith("#"):
             assert duration is not None, f"no EXTINF before {line}"
-            segments.append(Segment(line, duration, date, discontinuity, map_uri))
-            duration, date, discontinuity = None, None, False
+            segments.append(Segment(line, duration, date, discontinuity, map_uri, gap))
+            duration, date, discontinuity, gap = None, None, False, False
         elif name.startswith("#EXT-X-"):
             headers[name] = value
     return MediaPlaylist(
@@ -70,6 +74,7 @@ def parse(text: str) -> MediaPlaylist:
         discontinuity_sequence=int(headers["#EXT-X-DISCONTINUITY-SEQUENCE"]),
         kind=headers["#EXT-X-PLAYLIST-TYPE"],
         ended="#EXT-X-ENDLIST" in headers,
+        independent="#EXT-X-INDEPENDENT-SEGMENTS" in headers,
         segments=tuple(segments),
     )
 
@@ -133,9 +138,9 @@ class Follower:
         assert segment.duration > 0, f"segment {number} is empty"
         assert segment.map_uri, f"segment {number} has no EXT-X-MAP"
         known = self.by_number.setdefault(number, segment)
-        assert (known.uri, known.duration, known.map_uri) == (segment.uri, segment.duration, segment.map_uri), (
-            f"segment {number} changed"
-        )
+        assert (known.uri, known.duration, known.map_uri, known.gap) == (
+            segment.uri, segment.duration, segment.map_uri, segment.gap,
+        ), f"segment {number} changed"  # fmt: skip
         assert self.number_of.setdefault(segment.uri, number) == number, f"{segment.uri} was used again"
 
 

@@ -13,9 +13,10 @@ import rtmp_wire as wire
 from attackers import (
     AUDIO,
     COMMAND,
+    HANDSHAKE_SECONDS,
+    PUBLISH_SECONDS,
     Attack,
     Attacker,
-    attacker,
     begun,
     command,
     connect,
@@ -29,7 +30,7 @@ from attackers import (
 
 async def comes_and_goes(it: Attacker) -> None:
     for _ in range(50):
-        async with attacker(it.service, it.key):
+        async with it.another():
             pass
 
 
@@ -37,9 +38,9 @@ async def holds_more_connections_than_an_address_may(it: Attacker) -> None:
     """Two hundred of one address are let in, those beyond are closed at once."""
     async with contextlib.AsyncExitStack() as stack:
         address = "127.9.9.9"
-        idle = [await stack.enter_async_context(attacker(it.service, it.key, address=address)) for _ in range(240)]
+        idle = [await stack.enter_async_context(it.another(address=address)) for _ in range(240)]
         over = [asyncio.ensure_future(one.reader.read(1)) for one in idle]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(it.slack):
             while sum(ended.done() for ended in over) < 40:
                 await asyncio.sleep(0.05)
         assert sum(ended.done() for ended in over) == 40
@@ -79,6 +80,8 @@ WITHOUT_KEY: dict[str, Attack] = {
     "02 version 6": first(b"\6" + bytes(1536)),
     "02 version 127": first(b"\x7f" + bytes(1536)),
     "03 HTTP": first(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "03 the header of a load balancer's PROXY protocol": first(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 5222\r\n"),
+    "03 the same in its binary form": first(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
     "03 TLS that is none": first(b"\x16\3\1\2\0garbage" + bytes(600)),
     "07 more idle connections than an address may have": holds_more_connections_than_an_address_may,
     "08 chunk size 0": cut(wire.set_chunk_size(0)),
@@ -119,6 +122,7 @@ WITHOUT_KEY: dict[str, Attack] = {
     "21 pong flood": flood(wire.control(wire.USER_CONTROL, b"\0\7\0\0\0\0") * 1000),
     "21 set chunk size flood": flood((wire.set_chunk_size(128) + wire.set_chunk_size(4096)) * 500),
     "21 command flood": flood(command("_checkbw", 5, None) * 500),
+    "23 a player": cut(connect() + command("createStream", 2, None) + command("play", 3, None, "x", stream=1)),
     "23 unknown types": put_up_with(
         b"".join(wire.message(b"anything", csid=9, kind=kind) for kind in (255, 16, 19, 15, 17, 22))
     ),
@@ -168,18 +172,23 @@ WITHOUT_KEY: dict[str, Attack] = {
 
 async def trickles(it: Attacker) -> None:
     """A byte each second: what counts is when it began."""
-    with contextlib.suppress(ConnectionError):
-        for _ in range(30):
-            await it.send(b"\3")
-            await asyncio.sleep(1)
-    await it.is_cut()
+
+    async def say() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await it.send(b"\3")
+                await asyncio.sleep(1)
+
+    saying = asyncio.create_task(say())
+    await it.is_cut(HANDSHAKE_SECONDS)
+    saying.cancel()
 
 
 SLOW: dict[str, Attack] = {
-    "03 a TLS handshake that ends in the middle": silent_after(b"\x16\3\1\2\0\1\0\1\xfc\3\3"),
-    "04 half a handshake, then nothing": silent_after(b"\3" + bytes(700)),
+    "03 a TLS handshake that ends in the middle": silent_after(b"\x16\3\1\2\0\1\0\1\xfc\3\3", HANDSHAKE_SECONDS),
+    "04 half a handshake, then nothing": silent_after(b"\3" + bytes(700), HANDSHAKE_SECONDS),
     "05 a byte each second": trickles,
-    "06 the handshake without its last part": silent_after(b"\3" + bytes(1536)),
-    "06 a handshake and no word more": silent_after(wire.HANDSHAKE),
-    "06 connect and no word more": silent_after(wire.HANDSHAKE + connect()),
+    "06 the handshake without its last part": silent_after(b"\3" + bytes(1536), HANDSHAKE_SECONDS),
+    "06 a handshake and no word more": silent_after(wire.HANDSHAKE, PUBLISH_SECONDS),
+    "06 connect and no word more": silent_after(wire.HANDSHAKE + connect(), PUBLISH_SECONDS),
 }

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,10 @@ async def until(condition: Callable[[], object], what: str, patience: float = PA
 class Manifests:
     """A folder of YAML that a team would keep in Git."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, class_spec: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
         folder.mkdir()
-        self._write("class", "LiveStreamClass", "standard", {}, {"onair.dev/is-default-class": "true"})
+        self._write("class", "LiveStreamClass", "standard", class_spec or {}, {"onair.dev/is-default-class": "true"})
 
     def stream(self, name: str, **spec: Any) -> None:
         """A LiveStream with a public playback ID; keyword arguments are fields of its spec."""
@@ -70,8 +70,9 @@ class Manifests:
 class Service:
     """One installation; it may be killed and started again on the same ports."""
 
-    def __init__(self, manifests: Manifests, folder: Path) -> None:
+    def __init__(self, manifests: Manifests, folder: Path, *, rtmp_host: str = "127.0.0.1") -> None:
         self.manifests = manifests
+        self._rtmp_host = rtmp_host
         self.state = LocalState(folder)
         self.log = folder.with_suffix(".log")
         self.endpoint: Endpoint | None = None
@@ -88,7 +89,7 @@ class Service:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "onair_core.cli", "local", str(self.manifests.folder),
-                "--state-dir", str(self.state.folder), "--rtmp", f"127.0.0.1:{ports[0]}",
+                "--state-dir", str(self.state.folder), "--rtmp", f"{self._rtmp_host}:{ports[0]}",
                 "--http", f"127.0.0.1:{ports[1]}", "--allow-loopback-webhooks",
                 stdout=log, stderr=log,
             )  # fmt: skip
@@ -160,9 +161,12 @@ class Service:
     def key(self, name: str) -> str:
         return self.state.stream_key(self.state.stream("default", name))
 
-    def publish_url(self, name: str, scheme: str = "rtmp") -> str:
+    def publish_url(self, name: str, scheme: str = "rtmp", *, host: str | None = None) -> str:
+        """With the key; `host`: another of this machine's addresses."""
         assert self.endpoint is not None
         base = self.endpoint.rtmps if scheme == "rtmps" else self.endpoint.rtmp
+        if host is not None:
+            base = f"{scheme}://{host}:{base.rpartition(':')[2]}"
         return f"{base}/app/{self.key(name)}"
 
     def playback_url(self, name: str) -> str:

@@ -26,6 +26,7 @@ from encoders import (
 from playwright.async_api import expect
 from service import Service, until
 from viewers import Viewer, decode, following, get, playlists, rendition_urls, watch_url
+from wiretap import wiretap
 
 CODECS = {
     "hevc and aac": (Tracks(X265, (AAC,)), "hvc1.1.6.L60.90,mp4a.40.2"),
@@ -122,9 +123,16 @@ async def test_of_two_pictures_the_first_is_shown(onair_local: Service, tmp_path
 
 async def test_an_encoder_that_asks_what_is_understood_is_told(onair_local: Service, tmp_path: Path) -> None:
     encoder = FFmpeg9(tmp_path / "ffmpeg9.log", Tracks(X265, (AAC,)), "-rtmp_enhanced_codecs", "hvc1,av01,vp09")
-    await encoder.start(onair_local.publish_url("keynote"))
-    await onair_local.has("keynote", "active")
-    await encoder.stop()
+    async with wiretap(onair_local.publish_url("keynote")) as tap:
+        await encoder.start(tap.url)
+        await onair_local.has("keynote", "active")
+        await encoder.stop()
+    answer = tap.connect_answer()
+    understood = {"avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3"}
+    listed, video, audio = answer["fourCcList"], answer["videoFourCcInfoMap"], answer["audioFourCcInfoMap"]
+    assert isinstance(listed, list) and isinstance(video, dict) and isinstance(audio, dict)
+    assert set(listed) == set(video) | set(audio) == understood
+    assert answer["capsEx"] == 14  # several tracks, ModEx, nanoseconds; no reconnect request
 
 
 @pytest.mark.browser

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from encoders import AudioFFmpeg, Encoder, FFmpeg
+from encoders import AudioFFmpeg, Encoder, FFmpeg, LibRtmp, RtmpDump
 from service import Service, until
 from viewers import decode, following, get, playlists
 
@@ -31,17 +32,58 @@ async def is_watched_live(service: Service, encoder: Encoder) -> None:
     assert [kind for kind in service.types("keynote") if kind != "created"] == [*ONE_BROADCAST, "disconnected"]
 
 
-@pytest.mark.parametrize("name", ["ffmpeg", "gstreamer", "librtmp", "push"])
+@pytest.mark.parametrize("name", ["ffmpeg", "gstreamer", "rtmpsink", "librtmp", "push"])
 async def test_an_encoder_goes_live(onair_local: Service, name: str, request: pytest.FixtureRequest) -> None:
     encoder = request.getfixturevalue(name)
     await is_watched_live(onair_local, encoder)
     assert onair_local.events("keynote")[-1]["reason"] == "CleanStop"
 
 
-async def test_rtmps_on_the_same_port(onair_local: Service, ffmpeg: FFmpeg) -> None:
-    await ffmpeg.start(onair_local.publish_url("keynote", "rtmps"))
+@pytest.mark.parametrize("name", ["ffmpeg", "librtmp"])
+async def test_rtmps_on_the_same_port(onair_local: Service, name: str, request: pytest.FixtureRequest) -> None:
+    encoder: Encoder = request.getfixturevalue(name)
+    await encoder.start(onair_local.publish_url("keynote", "rtmps"))
     await onair_local.has("keynote", "active")
-    await ffmpeg.stop()
+    await encoder.stop()
+    await onair_local.has("keynote", "disconnected")
+    assert onair_local.events("keynote")[-1]["reason"] == "CleanStop"
+
+
+async def test_librtmp_after_four_hours_and_forty_minutes(onair_local: Service, tmp_path: Path) -> None:
+    """Its timestamps pass 0xFFFFFF while it is live: from there on they are extended ones, in its own dialect."""
+    encoder = LibRtmp(tmp_path / "librtmp.log", "-output_ts_offset", "16773")
+    await encoder.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    async with following(onair_local.playback_url("keynote")) as followers:
+        await until(lambda: followers["video"].segments and len(followers["video"].segments) >= 6, "six segments")
+    assert not any(follower.discontinuities for follower in followers.values())
+    decoded = await decode(onair_local.playback_url("keynote"), first_seconds=8)
+    assert decoded.complaints == ""
+    await encoder.stop()
+
+
+async def test_a_killed_librtmp_is_a_lost_connection(onair_local: Service, librtmp: LibRtmp) -> None:
+    await librtmp.start(onair_local.publish_url("keynote"))
+    await onair_local.has("keynote", "active")
+    await librtmp.kill()
+    await onair_local.has("keynote", "disconnected")
+    assert onair_local.events("keynote")[-1]["reason"] == "ConnectionLost"
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_rtmpdump_hears_that_nothing_is_played_here(
+    onair_local: Service, ffmpeg: FFmpeg, rtmpdump: RtmpDump, live: bool
+) -> None:
+    if live:
+        await ffmpeg.start(onair_local.publish_url("keynote"))
+        await onair_local.has("keynote", "active")
+    await rtmpdump.start(onair_local.publish_url("keynote"))
+    assert await rtmpdump.ended() != 0
+    assert "NetStream.Play.Failed" in rtmpdump.output
+    assert "Traceback" not in onair_local.log.read_text()
+    if live:
+        await ffmpeg.stop()
+    assert onair_local.types("keynote").count("connected") == live
 
 
 async def test_sound_alone_is_a_stream(onair_local: Service, audio_ffmpeg: AudioFFmpeg) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,20 @@ def config(name: str = "a", key: str = KEY, *, recordings: Path | None = None, *
 
 
 class Stage:
-    """One process's worth of ingest on `folder`."""
+    """One process's worth of ingest on `folder`; `inits`: who makes init segments, if not the event loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inits: Executor | None = None) -> None:
         self.folder = folder
+        self.inits = inits
         self.finished: list[Recording] = []
         self.host: ChannelHost
         self.server: RtmpServer
 
     async def start(self) -> None:
         (self.folder / "ingest").mkdir(parents=True, exist_ok=True)
-        self.host = ChannelHost(self.folder / "ingest", on_journal=lambda _: None, on_finished=self.finished.append)
+        self.host = ChannelHost(
+            self.folder / "ingest", on_journal=lambda _: None, on_finished=self.finished.append, inits=self.inits
+        )
         await self.host.start()
         self.server = RtmpServer(self.host)
         await self.server.start("127.0.0.1", 0)
@@ -171,24 +175,37 @@ class Encoder:
         statuses = [answer[-1] for answer in self.answers if answer[0] == "onStatus"]
         return [str(status["description"]) for status in statuses if status["code"].startswith(code)]
 
-    def announce(self) -> None:
+    def announce(self, *, sound: bool = True) -> None:
         """The sequence headers."""
         self._media(wire.VIDEO, b"\x17\0\0\0\0" + h264()[0].record)
-        self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
+        if sound:
+            self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
 
-    def send(self, seconds: float, *, headers: bool = True) -> None:
-        """So much media at once."""
+    def send(self, seconds: float, *, headers: bool = True, sound: bool = True, gop: int = 25) -> None:
+        """So much media at once; without `sound` only pictures."""
         if headers:
-            self.announce()
-        start, end, sound = self._at, self._at + seconds * 1000, self._at
+            self.announce(sound=sound)
+        start, end = self._at, self._at + seconds * 1000
+        next_sound = start if sound else end
         for n in range(round(seconds * 25)):
             self._at = start + n * 40
-            while sound <= self._at:
-                self._media(wire.AUDIO, b"\xaf\1sound", round(sound))
-                sound += AAC_FRAME_MS
-            kind = b"\x17" if n % 25 == 0 else b"\x27"
+            while next_sound <= self._at:
+                self._media(wire.AUDIO, b"\xaf\1sound", round(next_sound))
+                next_sound += AAC_FRAME_MS
+            kind = b"\x17" if n % gop == 0 else b"\x27"
             self._media(wire.VIDEO, kind + b"\1\0\0\0" + h264()[1])
         self._at = end
+
+    def picture(self, body: bytes) -> None:
+        """One video tag, a frame after the last."""
+        self._at += 40
+        self._media(wire.VIDEO, body, round(self._at))
+
+    def audio_header(self, body: bytes) -> None:
+        self._media(wire.AUDIO, body, round(self._at))
+
+    def sound(self) -> None:
+        self._media(wire.AUDIO, b"\xaf\1sound", round(self._at))
 
     async def stop(self) -> None:
         """As encoders say goodbye."""

@@ -8,8 +8,9 @@ import ssl
 import rtmp_wire as wire
 
 from onair_core.contract import DisconnectReason
+from onair_media.ingest.parties import UnknownKey
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.session import PublisherSession, UnknownKey
+from onair_media.ingest.session import PublisherSession
 
 KEY = "key-of-the-test-stream"
 
@@ -40,6 +41,17 @@ class Sink:
     def left(self, session: PublisherSession, reason: DisconnectReason) -> None:
         self.reasons.append(reason)
         self.gone.set()
+
+
+def trusting(*versions: ssl.TLSVersion) -> ssl.SSLContext:
+    """For a client that takes any certificate; of these versions, or of all."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if versions:
+        context.set_ciphers("ALL:@SECLEVEL=0")  # or the client itself would refuse what is too old
+        context.minimum_version = context.maximum_version = versions[0]
+    return context
 
 
 class Client:

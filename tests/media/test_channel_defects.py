@@ -116,7 +116,7 @@ async def test_a_pipeline_that_cannot_be_closed_does_not_harm_the_broadcast_afte
     channel = await stage.channel(config())
     encoder = await stage.live(channel)
     break_pipeline(channel, monkeypatch, "disconnect")
-    channel.codec_changed(channel_module.CodecChanged("video", "avc", "hevc"))
+    channel.media_changed(channel_module.CodecChanged("video", "avc", "hevc"))
     encoder.send(8)
     await told(channel, E.STREAM_ACTIVE, 2)
     assert channel.connected

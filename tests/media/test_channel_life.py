@@ -215,7 +215,7 @@ async def test_another_codec_begins_another_broadcast_and_the_encoder_stays(stag
     channel = await stage.channel(config(recordings=tmp_path))
     encoder = await stage.live(channel)
     before = channel.broadcast
-    channel.codec_changed(CodecChanged("video", "avc", "hevc"))
+    channel.media_changed(CodecChanged("video", "avc", "hevc"))
     after = channel.broadcast
     assert before is not None and after is not None and before.ref.id != after.ref.id
     encoder.send(8)
@@ -225,6 +225,79 @@ async def test_another_codec_begins_another_broadcast_and_the_encoder_stays(stag
     first = playlist(channel).segments[0]
     assert first.program_date_time is not None
     assert abs(first.program_date_time.timestamp() - stage.host.clock.now()) < 60
+
+
+SORENSON = b"\x12\0\0\0\0"
+
+
+async def test_an_encoder_whose_video_was_refused_comes_back_with_another_and_has_a_broadcast_with_video(
+    stage: Stage, tmp_path: Path
+) -> None:
+    channel = await stage.channel(config(recordings=tmp_path))
+    encoder = await stage.encoder()
+    encoder.announce()
+    encoder.sound()
+    encoder.picture(SORENSON)
+    await encoder.closed()
+    await told(channel, E.STREAM_DISCONNECTED)
+    refused = [E.STREAM_CONNECTED, E.ASSET_CREATED, E.STREAM_RECORDING, E.STREAM_WARNING, E.STREAM_DISCONNECTED]
+    assert types(channel) == refused, "what it recorded is told before that it is gone"
+
+    encoder = await stage.encoder()
+    encoder.send(8)
+    await told(channel, E.ASSET_READY)
+    again = [E.STREAM_CONNECTED, E.STREAM_DISCONNECTED, *THE_END, *GOING_LIVE]
+    assert types(channel) == [*refused, *again]
+    assert last(channel, E.STREAM_IDLE).data["reason"] == "TracksChanged"
+    assert {track["type"] for track in last(channel, E.ASSET_READY).data["tracks"]} == {"video", "audio"}
+    assert playlist(channel).segments
+
+
+async def test_a_track_that_is_left_out_of_a_live_broadcast_is_told_with_what_to_do(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    first = await stage.encoder()
+    first.send(8, sound=False)
+    await told(channel, E.STREAM_ACTIVE)
+    await first.drop()
+    await told(channel, E.STREAM_DISCONNECTED)
+    second = await stage.encoder()
+    second.send(4)
+    warning = await told(channel, E.STREAM_WARNING)
+    assert warning.data["reason"] == IngestProblem.TRACK_IGNORED
+    assert warning.data["message"].startswith("Sound came that the broadcast began without: it is left out.")
+    assert "onair complete a -n tests" in warning.data["message"]
+    assert channel.connected and types(channel).count(E.STREAM_WARNING) == 1
+
+    assert channel.broadcast is not None
+    channel.complete(channel.broadcast.ref.id)
+    await told(channel, E.STREAM_IDLE)
+    third = await stage.encoder()
+    third.send(8)
+    await told(channel, E.STREAM_ACTIVE, 2)
+    assert channel.window.media_playlist("audio") is not None
+
+
+async def test_a_gop_that_never_ends_is_told_when_the_next_keyframe_is_overdue(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.live(channel)
+    encoder.send(3, headers=False, gop=10_000)
+    warning = await told(channel, E.STREAM_WARNING)
+    assert warning.data["reason"] == IngestProblem.GOP_TOO_LONG
+    assert warning.data["message"].startswith("No keyframe came for 2.5 s; more than 2 s makes")
+    assert channel.connected
+
+
+async def test_a_stream_of_sound_does_not_mind_the_codec_of_the_video_that_it_drops(stage: Stage) -> None:
+    channel = await stage.channel(config(audio_only=True))
+    encoder = await stage.encoder()
+    encoder.announce()
+    encoder.picture(SORENSON)
+    encoder.send(8)
+    await told(channel, E.STREAM_ACTIVE)
+    await until(lambda: channel.dropped["video of an audio-only stream"] > 200)
+    assert channel.connected
+    assert types(channel) == [E.STREAM_CONNECTED, E.STREAM_ACTIVE]
+    assert channel.health().frame_rate is None
 
 
 async def test_a_store_that_cannot_be_opened_makes_no_asset(stage: Stage) -> None:

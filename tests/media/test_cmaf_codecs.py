@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import struct
 from dataclasses import dataclass
 
@@ -161,7 +162,7 @@ def test_he_aac_lasts_as_long_as_a_player_thinks() -> None:
 
 
 def test_what_cannot_be_packaged_is_named() -> None:
-    for body, codec in ((b"\x22data", "Sorenson H.263"), (b"\x90vvc1data", "vvc1"), (b"\x90vp08data", "vp08")):
+    for body, codec in ((b"\x22data", "Sorenson H.263"), (b"\x90vvc1data", "VVC"), (b"\x90vp08data", "VP8")):
         with pytest.raises(UnsupportedCodecError) as caught:
             parse_video(body)
         assert (caught.value.kind, caught.value.codec) == ("video", codec)
@@ -171,8 +172,9 @@ def test_what_cannot_be_packaged_is_named() -> None:
         assert (caught.value.kind, caught.value.codec) == ("audio", codec)
 
 
-def test_legacy_hevc_by_number_12() -> None:
-    """What encoders sent before there were FourCCs."""
+@pytest.mark.parametrize("number", [12, 7])
+def test_legacy_hevc_by_number(number: int) -> None:
+    """What encoders sent before there were FourCCs; OBS before 29.1 even under the number of AVC."""
     data = encoded(HEVC, AAC, 2)
     packager = Packager(PackagingSettings(), broadcast=BroadcastRef("keynote-7f3k2", 2))
     packager.connect(1_790_000_000.0)
@@ -186,10 +188,29 @@ def test_legacy_hevc_by_number_12() -> None:
         frame_type = first >> 4 & 7
         offset = tag.body[5:8] if kind == 1 else b"\0\0\0"
         body = tag.body[8:] if kind == 1 else tag.body[5:]
-        for unit in parse_video(bytes((frame_type << 4 | 12, 0 if kind == 0 else 1)) + offset + body):
+        for unit in parse_video(bytes((frame_type << 4 | number, 0 if kind == 0 else 1)) + offset + body):
             outputs += packager.video(tag.milliseconds, unit)
     outputs += packager.disconnect()
     assert decode(track(outputs, "video"), "video").digests == decode(data, "video").digests
+    assert all(segment.tracks["video"].independent for segment in segments(outputs))
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "colour", "expected"),
+    [
+        ("av1", "yuv420p10le", (9, 16, 9), r"av01\.0\.\d\dM\.10\.0\.11[0-2]\.09\.16\.09\.0"),
+        ("vp9", "yuv420p", (9, 18, 9), r"vp09\.00\.\d\d\.08\.0[01]\.09\.18\.09\.00"),
+        ("vp9", "yuv444p", None, r"vp09\.01\.\d\d\.08\.03\.01\.01\.01\.00"),
+        ("vp9", "yuv420p", (1, 1, 1), r"vp09\.00\.\d\d\.08"),
+    ],
+)
+def test_the_codec_string_tells_a_colour_that_is_not_the_usual_one(
+    codec: str, pixels: str, colour: tuple[int, int, int] | None, expected: str
+) -> None:
+    encoder = VIDEOS[codec].encoder
+    outputs = packaged(encoded(VideoEncoder(encoder.name, encoder.options, pixels, colour=colour), AAC, 1))
+    said = init_of(outputs, "video").track.codec
+    assert re.fullmatch(expected, said), said
 
 
 def test_a_decoder_opens_every_init_segment() -> None:

@@ -48,7 +48,7 @@ def pictures(stream: list[Tag]) -> list[Picture]:
     """In decode order."""
     units = [unit for tag in stream if tag.video for unit in parse_video(tag.body)]
     length = next(describe_video(unit).nal_length for unit in units if isinstance(unit, VideoConfig))
-    return [picture_of(unit, length) for unit in units if isinstance(unit, VideoFrame)]
+    return [picture_of(unit, unit.codec, length) for unit in units if isinstance(unit, VideoFrame)]
 
 
 def is_header(tag: Tag) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import rtmp_wire as wire
 from ingest_client import Client, Sink
+from structlog.testing import capture_logs
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest.deadlines import Deadlines
@@ -151,6 +152,24 @@ async def test_connections_that_only_wait_are_limited_per_address(
     assert sink.reasons == [], "a publisher does not count"
     assert server.rejected["waiting_per_address"] >= 1
     await server.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"PROXY TCP4 127.0.0.1 127.0.0.1 5 5222\r\n", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"])
+async def test_the_health_check_of_a_load_balancer_is_no_publisher(server: RtmpServer, sink: Sink, said: bytes) -> None:
+    """It connects and closes, some with a PROXY header (livekit #272): no warning, no event, no place taken."""
+    with capture_logs() as logs:
+        for _ in range(20):
+            client = await Client.connect(server)
+            client.writer.write(said)
+            if said:
+                await client.is_closed()
+            client.writer.close()
+        client = await Client.connect(server)
+        await client.publish()
+        await client.is_live()
+    assert not [line for line in logs if line["log_level"] in ("warning", "error")]
+    assert sink.reasons == []
+    assert set(server.rejected) <= {"protocol", "ended_before_publish"}
 
 
 async def test_who_guesses_keys_is_refused_before_the_handshake(sink: Sink) -> None:

@@ -15,6 +15,7 @@ from ingest_client import KEY, Client, Sink
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import session as session_module
 from onair_media.ingest.gate import AdmissionLimits, Gate
+from onair_media.ingest.rests import FULL_BYTES
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.ticker import Ticker
@@ -82,7 +83,7 @@ async def test_much_at_once_is_read_before_the_next_tick(server: RtmpServer, sin
     await client.publish()
     await client.is_live()
     tag = wire.message(b"\xaf\1" + bytes(100 * 1024), kind=wire.AUDIO)
-    client.writer.write(tag * (session_module.FULL_BYTES // len(tag) + 1))
+    client.writer.write(tag * (FULL_BYTES // len(tag) + 1))
     await asyncio.wait_for(sink.arrived.wait(), 10)
 
 

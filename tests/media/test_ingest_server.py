@@ -16,8 +16,9 @@ import uvloop
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import session
+from onair_media.ingest.parties import Refused
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.tls import self_signed
 
 KEY = "key-of-the-test-stream"
@@ -116,6 +117,14 @@ async def test_ffmpeg_publishes_and_stops_cleanly(server: RtmpServer, sink: Sink
 
 async def test_the_same_port_takes_rtmps(server: RtmpServer, sink: Sink) -> None:
     status, output = await run(*ffmpeg(f"rtmps://127.0.0.1:{server.address[1]}/app/{KEY}"))
+    assert status == 0, output
+    await assert_whole_stream(sink)
+    assert sink.secure
+
+
+async def test_librtmp_under_gstreamer_takes_the_same_port_for_rtmps(server: RtmpServer, sink: Sink) -> None:
+    location = f"location=rtmps://127.0.0.1:{server.address[1]}/app/{KEY} live=1"
+    status, output = await run(*gstreamer(["rtmpsink", location]))
     assert status == 0, output
     await assert_whole_stream(sink)
     assert sink.secure

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from ingest_client import Client, Sink
+from ingest_client import Client, Sink, trusting
 
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.tls import RETRY_SECONDS, CertificateError, TlsFiles, self_signed
@@ -22,16 +22,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def trusting(*versions: ssl.TLSVersion) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if versions:
-        context.set_ciphers("ALL:@SECLEVEL=0")  # or the client itself would refuse what is too old
-        context.minimum_version = context.maximum_version = versions[0]
-    return context
 
 
 def replace_with_new_pair(folder: Path, tmp_path: Path) -> None:
@@ -84,6 +74,16 @@ async def test_tls_1_2_and_1_3_are_spoken(tmp_path: Path, version: ssl.TLSVersio
     assert client.writer.get_extra_info("ssl_object").version() == version.name.replace("_", ".")
     await client.publish()
     await client.is_live()
+    await server.close()
+
+
+async def test_no_session_ticket_is_sent_because_librtmp_breaks_at_it(tmp_path: Path) -> None:
+    server = RtmpServer(Sink(), self_signed(tmp_path))
+    await server.start("127.0.0.1", 0)
+    client = await Client.connect(server, trusting(ssl.TLSVersion.TLSv1_3))
+    await client.publish()
+    await client.is_live()
+    assert not client.writer.get_extra_info("ssl_object").session.has_ticket
     await server.close()
 
 

@@ -22,8 +22,8 @@ from onair_media.playback import server as server_module
 LARGE = 24 * 1024 * 1024
 """More than the kernel takes off a server's hands when nobody reads."""
 
-QUICK = Limits(head_seconds=0.3, idle_seconds=0.6, sweep_seconds=0.05)
-PATIENT = Limits(head_seconds=3600, idle_seconds=3600, sweep_seconds=0.05)
+QUICK = Limits(head_seconds=0.3, idle_seconds=0.6)
+PATIENT = Limits(head_seconds=3600, idle_seconds=3600)
 
 PLAYLIST = b"GET /keynote-2026/video.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n"
 SEGMENT = "/keynote-2026/keynote-1/1/video/0.m4s"
@@ -89,7 +89,7 @@ class Site:
         add_routes(app, self.directory, metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await self._runner.setup()
-        self.server = PlaybackServer(self._runner, self.directory.at_hand, metrics, self.limits)
+        self.server = PlaybackServer(self._runner, self.directory.at_hand, metrics, self.limits, sweep_seconds=0.05)
         self.port = await self.server.listen("127.0.0.1", 0)
         return self
 
@@ -345,6 +345,26 @@ async def test_one_address_cannot_take_all_the_room() -> None:
         greedy[0].writer.close()
         await site.until(lambda: site.server.connections == 5)
         assert await (await site.viewer("127.0.0.6")).is_served(), "there is room again"
+
+
+async def test_an_edit_of_the_limits_holds_at_once_and_what_it_costs_is_counted() -> None:
+    async with Site(PATIENT) as site:
+        idle = await site.viewer()
+        assert await idle.is_served()
+        site.server.limits = replace(PATIENT, connections=1)
+        assert (await (await site.viewer()).closed()).startswith(b"HTTP/1.1 503 ")
+        site.server.limits = replace(QUICK, head_bytes=100)
+        await idle.closed()
+        long = await site.viewer()
+        long.writer.write(b"GET /" + b"a" * 100)
+        assert (await long.closed()).startswith(b"HTTP/1.1 431 ")
+        counts = {
+            sample.labels["reason"]: sample.value
+            for metric in site.server.metrics.collect()
+            for sample in metric.samples
+            if sample.name == "onair_playback_rejected_total"
+        }
+        assert counts == {"connections": 1, "idle_seconds": 1, "head_bytes": 1}
 
 
 async def test_two_thousand_idle_viewers_leave_a_healthy_one_in_peace() -> None:

@@ -19,8 +19,9 @@ import pytest
 from onair_core.contract import DisconnectReason
 from onair_core.local_state import LocalState
 from onair_media.flv import VideoFrame, parse_video
+from onair_media.ingest.parties import Refused
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.tls import self_signed
 
 KEY = "secret-key-of-the-push-test"

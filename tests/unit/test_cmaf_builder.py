@@ -8,7 +8,7 @@ import pytest
 from cmaf_frames import AAC_FRAME_MS, Encoder, audio, samples, video
 
 from onair_core.contract import PackagingSettings
-from onair_media.cmaf import Segment
+from onair_media.cmaf import Segment, builder, segmenter
 from onair_media.cmaf.gathering import Gathering
 
 
@@ -172,3 +172,15 @@ def test_a_class_that_wants_longer_segments_than_were_promised_does_not_cut_betw
     encoder.run(10, gop=30)
     encoder.disconnect()
     assert all(segment.tracks["video"].independent for segment in encoder.segments)
+
+
+def test_memory_is_bounded_when_the_timestamps_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sound that a segment's end waits for never comes, nor the time after which it is not waited for."""
+    monkeypatch.setattr(segmenter, "MAX_SEGMENT_BYTES", 100_000)
+    monkeypatch.setattr(builder, "MAX_WAITING_BYTES", 200_000)
+    encoder = live()
+    for n in range(600):
+        encoder.video(3000, video(n, key=n % 50 == 0, size=1000))
+        encoder.audio(3000, audio(n))
+    made = sum(len(segment.tracks["video"].data) for segment in encoder.segments if segment.tracks["video"].start > 2.9)
+    assert 600 * 1000 - made < 250_000

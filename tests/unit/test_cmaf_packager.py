@@ -6,8 +6,8 @@ import pytest
 from cmaf_frames import AAC, AAC_44100, Encoder, audio, boxes, h264, samples, video
 
 from onair_core.contract import PackagingSettings
-from onair_media.cmaf import CodecChanged
-from onair_media.flv import VideoConfig
+from onair_media.cmaf import CodecChanged, TrackIgnored, TracksChanged
+from onair_media.flv import Colour, VideoColour, VideoConfig
 
 
 def test_every_frame_comes_out_once_and_in_order() -> None:
@@ -129,14 +129,108 @@ def test_one_track_alone_is_a_stream_after_two_seconds(picture: bool, sound: boo
     assert round(encoder.segments[2].duration) == (1 if picture else round(encoder.segments[2].duration))
 
 
-def test_a_track_that_comes_later_is_counted_and_dropped_until_the_next_broadcast() -> None:
+def test_a_track_that_comes_when_viewers_know_the_others_is_dropped_and_told_once_a_connection() -> None:
     encoder = Encoder()
     encoder.connect(sound=False)
     encoder.run(4, sound=False)
-    encoder.outputs += encoder.packager.audio(4000, AAC)
-    encoder.run(2, start=4000)
+    encoder.fix()
+    for connection in (1, 2):
+        encoder.outputs += encoder.packager.audio(4000, AAC)
+        encoder.run(2, start=4000)
+        assert [o for o in encoder.outputs if isinstance(o, TrackIgnored)] == [TrackIgnored("audio")] * connection
+        encoder.disconnect()
+        encoder.connect(sound=False)
     assert {tuple(segment.tracks) for segment in encoder.segments} == {("video",)}
-    assert encoder.packager.dropped["audio that came late"] > 80
+    assert encoder.packager.dropped["audio that came late"] > 160
+
+
+def tracks_changed(encoder: Encoder) -> TracksChanged:
+    (change,) = [output for output in encoder.outputs if isinstance(output, TracksChanged)]
+    return change
+
+
+def test_a_track_that_comes_before_anyone_can_watch_needs_another_broadcast_which_loses_no_picture() -> None:
+    encoder = Encoder()
+    encoder.connect(picture=False)
+    encoder.run(2.5, picture=False)
+    encoder.outputs += encoder.packager.video(2500, h264()[0])
+    encoder.video(2500, video(0, key=False))
+    assert encoder.packager.dropped == {"video that came late": 1}
+    encoder.video(2540, video(1, key=True))
+    change = tracks_changed(encoder)
+    assert (change.rendition, len(change.frames)) == ("video", 1)
+
+    following = Encoder()
+    following.packager.connect(1_790_000_002.5)
+    following.outputs += following.packager.begin_with(change.configurations, change.frames)
+    following.run(3, start=2580, first=2, gop=1000)
+    following.disconnect()
+    assert following.numbers("video") == list(range(1, 92))
+    assert following.numbers("audio")
+    dates = following.segments[0].tracks["video"].program_date_time
+    assert dates == pytest.approx(1_790_000_002.5)
+
+
+def test_another_connection_with_another_track_needs_another_broadcast_which_has_all_of_it() -> None:
+    """An encoder whose video was refused comes back with H.264: some sound was recorded already."""
+    encoder = Encoder()
+    encoder.connect(picture=False)
+    encoder.run(0.5, picture=False)
+    encoder.disconnect()
+    assert [tuple(segment.tracks) for segment in encoder.segments] == [("audio",)]
+    encoder.connect(1_790_000_010.0)
+    encoder.audio(0, audio(0))
+    assert encoder.packager.waiting, "for the picture, though the broadcast has none yet"
+    encoder.packager.now = 1_790_000_010.2
+    encoder.video(10, video(0, key=True))
+    change = tracks_changed(encoder)
+    assert [frame.rendition for frame in change.frames] == ["audio", "video"]
+
+    following = Encoder()
+    following.packager.connect(1_790_000_010.2)
+    following.outputs += following.packager.begin_with(change.configurations, change.frames)
+    following.run(2, start=50, first=1)
+    following.disconnect()
+    assert following.numbers("video")[:3] == [0, 1, 2]
+    assert {tuple(segment.tracks) for segment in following.segments} == {("video", "audio")}
+
+
+def test_a_connection_that_ends_while_its_tracks_are_awaited_leaves_the_broadcast_as_it_is() -> None:
+    encoder = Encoder()
+    encoder.connect(picture=False)
+    encoder.run(0.5, picture=False)
+    encoder.disconnect()
+    encoder.connect()
+    encoder.video(0, video(0, key=True))
+    encoder.disconnect()
+    assert {tuple(segment.tracks) for segment in encoder.segments} == {("audio",)}
+    assert encoder.packager.dropped["video that came late"] == 1
+
+
+def test_a_track_that_is_only_announced_changes_nothing() -> None:
+    encoder = Encoder()
+    for _ in range(2):
+        encoder.connect()
+        encoder.run(3, picture=False)
+        encoder.run(9, start=3000, picture=False)
+    encoder.disconnect()
+    assert {tuple(segment.tracks) for segment in encoder.segments} == {("audio",)}
+    assert not [output for output in encoder.outputs if isinstance(output, TracksChanged)]
+
+
+def test_hdr_is_not_forgotten_over_a_change_of_tracks() -> None:
+    colour = Colour(primaries=9, transfer=16, matrix=9)
+    encoder = Encoder()
+    encoder.connect(picture=False)
+    encoder.run(2.5, picture=False)
+    encoder.outputs += encoder.packager.video(2500, h264()[0])
+    encoder.outputs += encoder.packager.video(2500, VideoColour(colour))
+    encoder.run(1, start=2540)
+    following = Encoder()
+    following.packager.connect(0.0)
+    change = tracks_changed(encoder)
+    following.packager.begin_with(change.configurations, change.frames)
+    assert following.packager._catalogue.configs["video"].colour == colour  # type: ignore[union-attr]
 
 
 def test_sound_before_its_configuration_and_pictures_before_a_key_frame_are_counted() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from cmaf_frames import AAC, AAC_FRAME_MS, Encoder, audio, h264, mdhd_timescale, samples, video
 
-from onair_media.cmaf import CodecChanged, TrackInfo
+from onair_media.cmaf import CodecChanged, Init, TrackInfo, WhenNeeded
 from onair_media.flv import AudioConfig, AudioFrame, Colour, VideoColour, VideoConfig, VideoFrame
 from onair_media.hls import Bandwidth, multivariant_playlist, together
 
@@ -149,6 +151,36 @@ def test_a_new_colour_is_a_new_init_segment_and_the_same_one_is_nothing() -> Non
     encoder.disconnect()
     assert [init.track.video_range for init in encoder.inits if init.rendition == "video"] == ["", "HLG"]
     assert [segment.discontinuity for segment in encoder.segments].count(True) == 1
+
+
+def test_the_colour_of_one_connection_is_not_that_of_the_next() -> None:
+    encoder = Encoder()
+    encoder.connect()
+    encoder.outputs += encoder.packager.video(0, VideoColour(Colour(primaries=9, transfer=16, matrix=9)))
+    encoder.run(2)
+    encoder.disconnect()
+    encoder.connect()
+    encoder.run(2)
+    encoder.disconnect()
+    assert [init.track.video_range for init in encoder.inits if init.rendition == "video"] == ["PQ", ""]
+
+
+def test_the_init_segment_is_asked_for_with_the_first_picture_not_when_all_that_was_held_is_cut() -> None:
+    asked: list[WhenNeeded] = []
+
+    def prepare(make: Callable[[], Init]) -> WhenNeeded:
+        asked.append(WhenNeeded(make))
+        return asked[-1]
+
+    encoder = Encoder(prepare=prepare)
+    encoder.connect(sound=False)
+    encoder.video(0, video(0, key=True))
+    assert len(asked) == 1 and encoder.packager.waiting
+    for n in range(1, 75):
+        encoder.video(n * 40, video(n, key=n % 25 == 0))
+    encoder.disconnect()
+    assert len(asked) == 1
+    assert sum(segment.duration for segment in encoder.segments) == pytest.approx(3, abs=0.05)
 
 
 def test_nanoseconds_place_a_frame_between_milliseconds() -> None:

@@ -53,6 +53,12 @@ def test_a_playlist_that_slides_keeps_the_rules() -> None:
     assert follower.discontinuity_numbers == {12}
 
 
+def test_a_gap_is_that_of_its_segment() -> None:
+    follower = Follower()
+    follower.see(later(GOOD, ("#EXTINF:2.000,\n11", "#EXT-X-GAP\n#EXTINF:2.000,\n11")))
+    assert [segment.gap for segment in follower.segments] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
@@ -64,6 +70,7 @@ def test_a_playlist_that_slides_keeps_the_rules() -> None:
         (later(GOOD, (FIRST, "")), "vanished"),
         (later(GOOD, ("11.m4s", "other.m4s")), "segment 11 changed"),
         (later(GOOD, ("init-2", "init-3")), "segment 12 changed"),
+        (later(GOOD, ("#EXTINF:2.400,", "#EXT-X-GAP\n#EXTINF:2.400,")), "segment 12 changed"),
         (GOOD + "#EXTINF:2,\n10.m4s\n", "used again"),
         (GOOD + "#EXTINF:2.6,\n13.m4s\n", "too long"),
         (GOOD + "#EXTINF:0,\n13.m4s\n", "empty"),

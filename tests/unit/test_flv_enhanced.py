@@ -162,7 +162,7 @@ def test_video_that_cannot_be_used_says_why(body: bytes, reason: str) -> None:
 
 
 def test_an_unknown_fourcc_is_an_unsupported_codec_with_a_printable_name() -> None:
-    for fourcc, name in ((b"vvc1", "vvc1"), (b"\0\xff\1\2", "00ff0102")):
+    for fourcc, name in ((b"vvc1", "VVC"), (b"vvc9", "vvc9"), (b"\0\xff\1\2", "00ff0102")):
         with pytest.raises(UnsupportedCodecError) as caught:
             parse_video(b"\x90" + fourcc)
         assert caught.value.codec == name

@@ -13,6 +13,7 @@ CORPUS = Path(__file__).resolve().parents[2] / "fuzz" / "corpus"
 KEPT = sorted(file for file in CORPUS.glob("*/*") if file.is_file())
 
 
+@pytest.mark.timeout(30)  # what was found for its time took far longer on any machine, or for ever
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: f"{file.parent.name}-{file.name[:20]}")
 def test_what_was_found_is_mended(file: Path) -> None:
     TARGETS[file.parent.name](file.read_bytes())

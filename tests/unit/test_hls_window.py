@@ -220,6 +220,16 @@ def test_memory_is_bounded_at_any_bit_rate() -> None:
     assert len(listed(window).uris) == 6, "then the list shrinks, to what the specification demands"
 
 
+def test_what_even_the_shortest_list_has_no_room_for_is_said_and_not_kept() -> None:
+    window = LiveWindow(30, max_bytes=5_000)
+    window_with([segment(n, size=1000) for n in range(9)], window=window)
+    assert window.too_large
+    assert window.stored_bytes <= 5_000
+    for n in range(9, 20):
+        window.add_segment(segment(n, size=10))
+    assert not window.too_large
+
+
 def test_a_segment_that_lacks_a_rendition_is_refused() -> None:
     window = window_with([segment(0)])
     with pytest.raises(KeyError):

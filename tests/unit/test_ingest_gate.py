@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket, address_group
+from onair_media.ingest.arrivals import Arrivals
+from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket
+from onair_media.ingest.origin import Origin, origin_of
+from onair_media.rtmp.rate import Rate
 
 
 @dataclass
@@ -25,19 +30,19 @@ def enter(gate: Gate, host: str = "192.0.2.1") -> Ticket:
 
 
 @pytest.mark.parametrize(
-    ("host", "group"),
+    ("host", "origin"),
     [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::1", "::/64"),
-        ("a socket", "a socket"),
+        ("192.0.2.7", Origin("192.0.2.7")),
+        ("2001:db8:1:2:3:4:5:6", Origin("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("2001:db8:1:2::1", Origin("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("::ffff:192.0.2.7", Origin("192.0.2.7")),
+        ("fe80::1%eth0", Origin("fe80::/64", "fe80::/48")),
+        ("::1", Origin("::/64", "::/48")),
+        ("a socket", Origin("a socket")),
     ],
 )
-def test_an_address_of_ipv6_is_its_network(host: str, group: str) -> None:
-    assert address_group(host) == group
+def test_an_address_of_ipv6_is_its_network(host: str, origin: Origin) -> None:
+    assert origin_of(host) == origin
 
 
 @pytest.mark.parametrize("reason", ["connections", "waiting"])
@@ -60,6 +65,78 @@ def test_one_address_is_limited_and_leaves_the_others_alone(reason: str) -> None
     tickets[1].close()
     enter(gate, "2001:db8::3")
     assert gate.rejected == {reason: 1}
+
+
+@pytest.mark.parametrize("limit", ["connections", "waiting", "failed_keys_per_minute", "connections_per_second"])
+def test_a_site_of_ipv6_is_no_crowd(limit: str) -> None:
+    """Who has a /56 has 256 addresses, as they are counted."""
+    gate = Gate(
+        AdmissionLimits(**{f"{limit}_per_address": 2}, site_factor=3, arrival_burst_seconds=1.0),
+        Clock(),
+    )
+    for n in range(6):
+        ticket = enter(gate, f"2001:db8:0:{n:x}::1")
+        if limit == "failed_keys_per_minute":
+            ticket.key_failed()
+    assert gate.enter("2001:db8:0:ffff::1") is None
+    assert gate.rejected[f"{limit}_per_site"] == 1
+    enter(gate, "2001:db8:1::1")
+    enter(gate, "192.0.2.1")
+
+
+def test_so_many_connections_may_come_in_a_second_and_some_more_at_once() -> None:
+    clock = Clock()
+    gate = Gate(AdmissionLimits(connections_per_second_per_address=10, arrival_burst_seconds=2.0), clock)
+    for _ in range(20):
+        enter(gate).close()
+    assert gate.enter("192.0.2.1") is None
+    enter(gate, "192.0.2.2").close()
+    clock.now += 0.5
+    for _ in range(5):
+        enter(gate).close()
+    assert gate.enter("192.0.2.1") is None
+    assert gate.rejected == {"connections_per_second_per_address": 2}
+
+
+def test_in_all_so_many_may_come_and_who_was_refused_does_not_count() -> None:
+    clock = Clock()
+    gate = Gate(AdmissionLimits(connections_per_second=10, arrival_burst_seconds=1.0), clock)
+    for n in range(10):
+        enter(gate, f"192.0.2.{n}").close()
+    for n in range(50):
+        assert gate.enter(f"198.51.100.{n}") is None
+    clock.now += 1.0
+    for n in range(10):
+        enter(gate, f"192.0.2.{n}").close()
+    assert gate.rejected == {"connections_per_second": 50}
+
+
+def test_addresses_that_came_once_are_forgotten() -> None:
+    arrivals = Arrivals(per_second=1e6, per_address=10.0, burst_seconds=2.0, site_factor=4.0)
+    for n in range(10_000):
+        assert arrivals.refusal(origin_of(f"2001:db8:{n:x}::1"), n / 100) is None
+    assert arrivals.remembered <= 2 * 2 * 400
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.0, 3.0)), max_size=80))
+def test_forgetting_lets_nobody_in_too_soon(story: list[tuple[str, float]]) -> None:
+    arrivals, now = Arrivals(per_second=1e6, per_address=2.0, burst_seconds=1.5, site_factor=1.0), 0.0
+    plain = {name: Rate(2.0, 3.0) for name in "abc"}
+    for name, pause in story:
+        now += pause
+        allowed = plain[name].left(now) >= 1
+        assert (arrivals.refusal(Origin(name), now) is None) is allowed
+        if allowed:
+            plain[name].take()
+
+
+def test_the_limits_of_an_edit_that_changes_nothing_begin_no_new_second() -> None:
+    gate = Gate(AdmissionLimits(connections_per_second=1, arrival_burst_seconds=1.0), Clock())
+    enter(gate)
+    gate.limits = AdmissionLimits(connections_per_second=1, arrival_burst_seconds=1.0)
+    assert gate.enter("192.0.2.1") is None
+    gate.limits = AdmissionLimits()
+    enter(gate)
 
 
 def test_who_publishes_does_not_wait_but_is_connected() -> None:

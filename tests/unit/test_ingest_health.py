@@ -70,6 +70,44 @@ def test_each_problem_is_told_once() -> None:
     assert reasons(it) == []
 
 
+def test_a_gop_that_never_ends_is_told_and_shown_without_waiting_for_its_end() -> None:
+    it = health()
+    for n in range(20):
+        it.picture(n * 100, 100, keyframe=n == 0)
+    assert reasons(it) == []
+    assert it.figures(WALL + 2).keyframe_interval == pytest.approx(1.9)
+    overdue = [n for n in range(20, 60) if it.picture(n * 100, 100, keyframe=False)]
+    assert overdue == [21], "at the first picture after the limit, and once"
+    (problem,) = it.problems(WALL)
+    assert problem.reason is IngestProblem.GOP_TOO_LONG
+    assert problem.message.startswith("No keyframe came for 5.9 s; more than 2 s makes")
+    figures = it.figures(WALL + 6)
+    assert figures.keyframe_interval == figures.longest_keyframe_interval == pytest.approx(5.9)
+
+
+def test_before_the_second_segment_what_came_since_the_connection_began_is_shown() -> None:
+    it = health()
+    for n in range(60):
+        it.picture(n * 33, 25_000, keyframe=n == 0)
+    for _ in range(2):
+        figures = it.figures(WALL + 2)
+        assert (figures.rating, figures.keyframes, figures.frame_rate) == (Rating.UNKNOWN, 1, 30)
+        assert figures.bitrate == pytest.approx(30 * 25_000 * 8)
+        assert figures.drift is None and figures.drift_deviation is None
+        it.segment(WALL + 1, 1.0)
+
+
+def test_sound_alone_has_no_frame_rate() -> None:
+    it = health()
+    for n in range(10):
+        it.sound(n * 1000, 16_000)
+        it.segment(WALL + n, 1.0)
+    figures = it.figures(WALL + 10)
+    assert figures.bitrate == pytest.approx(128_000)
+    assert figures.frame_rate is figures.keyframes is figures.keyframe_interval is None
+    assert figures.longest_keyframe_interval is None
+
+
 def test_no_keyframe() -> None:
     it = health()
     for n in range(120):

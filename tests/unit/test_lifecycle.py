@@ -351,7 +351,7 @@ def test_media_that_cannot_be_taken_ends_a_broadcast_without_a_window() -> None:
 
 def test_another_codec_begins_another_broadcast_on_the_same_connection() -> None:
     channel = live()
-    outputs = channel.feed(lc.CodecChanged(SECOND, STORE))
+    outputs = channel.feed(lc.MediaChanged(SECOND, STORE))
     ended = [E.STREAM_DISCONNECTED, E.STREAM_IDLE, E.ASSET_COMPLETED]
     assert channel.events == [*GOING_LIVE, *ended, E.STREAM_CONNECTED, E.ASSET_CREATED]
     assert channel.emitted[len(GOING_LIVE)].data["reason"] == DisconnectReason.CODEC_CHANGED

@@ -100,7 +100,7 @@ class Life(RuleBasedStateMachine):
         self.epoch += 1
         publisher = self.state.publisher
         ref = BroadcastRef(f"b{self.epoch}", self.epoch)
-        self.feed(lc.CodecChanged(ref, "file:///recordings" if recorded else None))
+        self.feed(lc.MediaChanged(ref, "file:///recordings" if recorded else None))
         assert self.state.publisher == publisher
         assert self.state.broadcast is not None and self.state.broadcast.ref == ref
 

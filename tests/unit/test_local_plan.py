@@ -218,5 +218,16 @@ def test_what_is_wrong_with_the_encoder_is_a_condition_until_the_next_one_connec
     assert healthy(status) == ("False", "GopTooLong")
     status = told(status, event(3, E.STREAM_WARNING, 102, reason="RecordingStalled", message="The store is away."))
     assert healthy(status) == ("False", "GopTooLong"), "that is another matter"
-    status = told(status, event(4, E.STREAM_DISCONNECTED, 200), event(5, E.STREAM_CONNECTED, 210))
+    status = told(status, event(4, E.STREAM_DISCONNECTED, 200))
+    assert healthy(status) == ("Unknown", "NotPublishing")
+    status = told(status, event(5, E.STREAM_CONNECTED, 210))
     assert healthy(status) == ("True", "Publishing")
+    reason = "UnsupportedVideoCodec"
+    status = told(
+        status, event(6, E.STREAM_WARNING, 211, reason=reason), event(7, E.STREAM_DISCONNECTED, 211, reason=reason)
+    )
+    assert healthy(status) == ("False", reason)
+    status = told(status, event(8, E.STREAM_IDLE, 300))
+    assert healthy(status) == ("False", reason), "what ended the last connection can still be seen"
+    status = told(status, event(9, E.STREAM_CONNECTED, 310), event(10, E.STREAM_IDLE, 320))
+    assert healthy(status) == ("Unknown", "NotPublishing")

@@ -33,7 +33,8 @@ def test_never_more_than_allowed_and_nobody_is_forgotten(story: list[tuple[str, 
     for address, comes in story:
         if comes:
             room = sum(inside.values()) < 7 and inside[address] < 4
-            assert crowd.enter(address) is room
+            full = crowd.enter(address)
+            assert full == (None if room else "connections" if sum(inside.values()) == 7 else "per_address")
             inside[address] += room
         elif inside[address]:
             crowd.leave(address)

@@ -143,12 +143,28 @@ def test_a_url_of_60_kb_beside_an_application_is_harmless_and_flash_versions_are
 # Other commands
 
 
-@pytest.mark.parametrize("name", ["_checkbw", "releaseStream", "set_playlist", "play", "pause", "x" * 1000, ""])
+@pytest.mark.parametrize("name", ["_checkbw", "releaseStream", "set_playlist", "pause", "x" * 1000, ""])
 def test_unknown_commands_are_answered_with_a_null_result(name: str) -> None:
     # Haivision waits for _checkbw, restream.io sends it.
     encoder = connected()
     assert encoder.say(name, 7, None, "KEY") == []
     assert encoder.answers() == [["_result", 7.0, None, None]]
+
+
+@pytest.mark.parametrize("name", ["play", "play2"])
+def test_a_player_hears_that_nothing_is_played_here_and_a_publisher_goes_on(name: str) -> None:
+    # rtmpdump would wait for media until the deadline, and call that a success.
+    player = connected()
+    with pytest.raises(ProtocolError) as caught:
+        player.say(name, 5, None, "KEY", stream=1)
+    assert caught.value.limit == "play"
+    (status,) = player.answers()
+    assert status[0] == "onStatus"
+    assert status[3]["code"] == "NetStream.Play.Failed"
+    publisher = live()
+    assert publisher.say(name, 5, None, "KEY", stream=2) == []
+    assert publisher.answers()[0][3]["code"] == "NetStream.Play.Failed"
+    assert publisher.send(VIDEO, b"x") == [VideoMessage(0, b"x")]
 
 
 def test_get_stream_length_is_answered_with_a_number() -> None:
@@ -277,6 +293,7 @@ def test_metadata_with_and_without_set_data_frame_as_object_or_ecma_array(prefix
         ([("connect", 1, {"app": "live"}), ("publish", 5, None, 7)], "without a stream name"),
         ([("connect", 1, {"app": "live"}), ("publish", 5, None, "x" * 2049)], "name too long"),
         ([("connect", 1, {"app": "x" * 2049})], "name too long"),
+        ([("connect", 1, {"app": "live"}), ("play", 5, None, "KEY")], "a player came"),
     ],
 )
 def test_commands_out_of_order_or_too_long_end_the_connection(said: list[tuple[object, ...]], reason: str) -> None:

@@ -19,7 +19,8 @@ from onair_operator.eventlog import Entry, EventLog, FileEventLogs, ObjectRef, S
 from onair_operator.verbs.changes import complete, rotate_key
 from onair_operator.verbs.endpoints import list_endpoints
 from onair_operator.verbs.events import events
-from onair_operator.verbs.figures import Figures
+from onair_operator.verbs.figures import Figures, parse_figures
+from onair_operator.verbs.health import health_lines
 from onair_operator.verbs.streams import asset_row, assets, key, stream_row, streams
 
 Object = dict[str, Any]
@@ -116,8 +117,63 @@ def test_streams_are_sorted_by_namespace_and_name_and_figures_are_missing_withou
 
 
 def test_the_wide_table_has_the_figures_of_the_process() -> None:
-    row = stream_row(live_stream(), now=0.0, figures=Figures("good", {"bitrate_bits": 2_512_345.0}))
-    assert row[6:8] == ["good", "2.5M"]
+    figures = Figures(health="good", values={"bitrate_bits": 2_512_345.0})
+    assert stream_row(live_stream(), now=0.0, figures=figures)[6:8] == ["good", "2.5M"]
+
+
+GOP_TOO_LONG = {"reason": "GopTooLong", "message": "Keyframes are 12.0 s apart."}
+
+
+def test_the_wide_table_marks_what_is_wrong() -> None:
+    wrong = live_stream(conditions=[{"type": "IngestHealthy", "status": "False", **GOP_TOO_LONG}])
+    assert stream_row(wrong, now=0.0, figures=Figures(health="good"))[6] == "good, GopTooLong"
+    assert stream_row(wrong, now=0.0, figures=Figures())[6] == "GopTooLong"
+
+
+# onair health
+
+
+def test_health_says_what_is_wrong_and_what_is_judged() -> None:
+    text = """
+onair_publisher_connected{namespace="default",name="keynote"} 1.0
+onair_ingest_health{namespace="default",name="keynote",rating="excellent"} 1.0
+onair_ingest_bitrate_bits{namespace="default",name="keynote"} 128000.0
+onair_ingest_drift_milliseconds{namespace="default",name="keynote"} -1132.0
+onair_ingest_drift_deviation_milliseconds{namespace="default",name="keynote"} 12.0
+onair_dropped_units_total{namespace="default",name="keynote",reason="sound before the first picture"} 3.0
+onair_broadcast_seconds{namespace="default",name="keynote"} 42.0
+"""
+    figures = parse_figures(text)["default", "keynote"]
+    assert figures.media == 42.0
+    assert list(health_lines(figures, GOP_TOO_LONG)) == [
+        ("Problem", "GopTooLong: Keyframes are 12.0 s apart."),
+        ("Health", "excellent: media keeps up with the clock"),
+        ("Bitrate", "0.1 Mbit/s"),
+        ("Frame rate", "-"),
+        ("Keyframe interval", "-"),
+        ("Longest interval", "-"),
+        ("Off its pace by", "12.0 ms"),
+        ("Dropped", "3 × sound before the first picture (usual at the beginning of a connection)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("connected", "values", "said"),
+    [
+        (False, {}, "no encoder is publishing"),
+        (True, {}, "an encoder is connected, and has sent nothing yet"),
+        (True, {"bitrate_bits": 1e6, "keyframes": 0.0}, "waiting for the first keyframe"),
+        (
+            True,
+            {"bitrate_bits": 1e6, "keyframes": 1.0, "keyframe_interval_seconds": 3.2},
+            "waiting for the second keyframe, 3.2 s since the first",
+        ),
+    ],
+)
+def test_health_says_what_it_waits_for(connected: bool, values: dict[str, float], said: str) -> None:
+    lines = dict(health_lines(Figures(connected=connected, values=values), None))
+    assert lines["Health"] == f"unknown: {said}"
+    assert ("Bitrate" in lines) is connected
 
 
 def test_recordings_are_listed_by_time_and_one_that_grows_has_no_stale_duration(folder: Folder) -> None:
@@ -137,10 +193,10 @@ def test_recordings_are_listed_by_time_and_one_that_grows_has_no_stale_duration(
     assert rows[0]["WATCH"] == "http://a.example/watch/abcdefgh"
     began = {
         "metadata": {"name": "a", "namespace": "b"},
-        "spec": {},
+        "spec": {"liveStream": {"name": "c"}},
         "status": {"isLive": True, "startedAt": "1970-01-01T00:00:10Z"},
     }
-    assert asset_row(began, now=52.0, wide=False)[4] == "0:42+"
+    assert asset_row(began, {("b", "c"): Figures(media=42.7)}, wide=False)[4] == "0:42+", "media, not the clock"
 
 
 # onair key, onair complete, onair rotate-key
@@ -172,10 +228,10 @@ def test_changes_are_told_as_json_too(folder: Folder, tmp_path: Path) -> None:
 # onair events
 
 
-def keep_event(folder: Folder) -> None:
+def keep_event(folder: Folder, kind: EventType = EventType.STREAM_CREATED, **more: Any) -> None:
     entry = Entry(
-        seq=1, id="e", type=EventType.STREAM_CREATED, at=1.25, recorded_at=2.5, source="own/created",
-        object=ObjectRef("live", "uid-keynote"), data={},
+        seq=1, id="e", type=kind, at=1.25, recorded_at=2.5, source="own/created",
+        object=ObjectRef("live", "uid-keynote"), **{"data": {}, **more},
     )  # fmt: skip
     log = EventLog(subject=Subject("LiveStream", "default", "keynote", "uid-keynote"), next_seq=2, entries=(entry,))
     asyncio.run(FileEventLogs(folder.state.event_logs).save(log, None))
@@ -188,6 +244,13 @@ def test_times_of_events_are_the_same_in_every_form(folder: Folder) -> None:
     assert (event["at"], event["recorded_at"]) == ("1970-01-01T00:00:01.250Z", "1970-01-01T00:00:02.500Z")
     assert yaml.safe_load(folder.run(events, "keynote", "-o", "yaml").stdout) == [event]
     assert folder.run(events, "keynote").stdout.startswith("1970-01-01T00:00:01Z")
+
+
+def test_a_warning_is_shown_with_its_message(folder: Folder) -> None:
+    folder.put("LiveStream", "keynote", {}, {})
+    warning = {"type": "gop_too_long", "message": GOP_TOO_LONG["message"]}
+    keep_event(folder, EventType.STREAM_WARNING, reason="GopTooLong", data={"warning": warning})
+    assert folder.run(events, "keynote").stdout.endswith(" GopTooLong: Keyframes are 12.0 s apart.\n")
 
 
 def test_following_says_when_the_process_is_gone_and_ends_quietly_by_ctrl_c(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onair_core.contract import BroadcastRef, EventType, JournalEvent
+from onair_core.contract import BroadcastRef, DisconnectReason, EventType, IngestProblem, JournalEvent
 from onair_operator.eventlog import Attempt, Subject, append_journal, append_own, new_log, outbox
 from onair_operator.webhooks import Endpoint, Environment, payload, resources, snapshot
 
@@ -192,6 +192,9 @@ def test_warnings_are_small() -> None:
         ("IngestBitrateExceeded", "ingest_bitrate_exceeded"),
         ("NoKeyframe", "no_keyframe"),
         ("AudioVideoOutOfStep", "audio_video_out_of_step"),
+        ("TooManyDiscontinuities", "too_many_discontinuities"),
+        ("LiveWindowTooLarge", "live_window_too_large"),
+        ("TrackIgnored", "track_ignored"),
         ("RecordingHole", "recording_hole"),
         ("RecordingStalled", "recording_stalled"),
         ("RecordingResumed", "recording_resumed"),
@@ -205,6 +208,19 @@ def test_a_problem_of_the_media_is_a_warning_with_type_and_message(reason: str, 
     assert webhook["data"]["warning"] == {"type": shown, "message": "What is wrong."}
     assert webhook["data"]["onair"]["reason"] == reason
     assert f"`{shown}`" in DOCUMENTATION
+
+
+def warnings_table() -> dict[str, str]:
+    """What each type means, as documented."""
+    rows = DOCUMENTATION.partition("| `warning.type` |")[2].partition("\n\n")[0].splitlines()[2:]
+    return {row.split("|")[1].strip(" `"): row.split("|")[2].strip() for row in rows}
+
+
+@pytest.mark.parametrize("problem", list(IngestProblem))
+def test_of_every_problem_the_documentation_says_whether_it_cuts_the_encoder(problem: IngestProblem) -> None:
+    table = {kind.replace("_", ""): meaning for kind, meaning in warnings_table().items()}
+    cuts = problem.value in {reason.value for reason in DisconnectReason}
+    assert table[problem.value.lower()].startswith("*cut*") is cuts
 
 
 @pytest.mark.parametrize("kind", [outbox.EXPIRED, outbox.OVERFLOWED, outbox.DAMAGED])

@@ -1,6 +1,7 @@
 """Everything the parts say to each other, defined once: pure data, no I/O (DESIGN: Parts).
 
 * `config`  the desired state of one channel, from the control plane to an ingest pod
+* `control` how the two talk: the control port of an ingest pod
 * `events`  what an ingest pod's journal tells, from the pod to the control plane
 """
 
@@ -13,6 +14,7 @@ from onair_core.contract.config import (
     StreamRef,
     Takeover,
 )
+from onair_core.contract.control import Applied, Cursor, Drained, PodConfig, ServedAsset, config_hash
 from onair_core.contract.events import (
     BroadcastEnd,
     BroadcastRef,
@@ -24,18 +26,24 @@ from onair_core.contract.events import (
 )
 
 __all__ = [
+    "Applied",
     "AssetSettings",
     "BroadcastEnd",
     "BroadcastRef",
     "ChannelConfig",
+    "Cursor",
     "DisconnectReason",
+    "Drained",
     "EventType",
     "IngestProblem",
     "JournalEvent",
     "PackagingSettings",
     "Phase",
     "PlaybackEntry",
+    "PodConfig",
+    "ServedAsset",
     "StoreSettings",
     "StreamRef",
     "Takeover",
+    "config_hash",
 ]

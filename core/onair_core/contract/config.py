@@ -42,6 +42,7 @@ class PackagingSettings(msgspec.Struct, frozen=True, kw_only=True):
     segment_seconds: float = 2.0
     part_milliseconds: int = 333
     live_window_seconds: float = 30.0
+    live_window_bytes: int = 512 * 1024 * 1024
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):

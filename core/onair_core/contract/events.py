@@ -54,12 +54,15 @@ class DisconnectReason(StrEnum):
     MAX_DURATION = "MaxDuration"
     SERVER_RESTARTED = "ServerRestarted"
     INTERNAL_ERROR = "InternalError"  # a defect of OnAir; the log has it
-    CODEC_CHANGED = "CodecChanged"  # the connection stays, and belongs to another broadcast now
+    # The connection stays, and belongs to another broadcast now.
+    CODEC_CHANGED = "CodecChanged"
+    TRACKS_CHANGED = "TracksChanged"
     # What the publisher sends cannot be taken; a `warning` before says it in words.
     UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
     UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     INGEST_BITRATE_EXCEEDED = "IngestBitrateExceeded"
     TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
+    WINDOW_TOO_LARGE = "LiveWindowTooLarge"
 
 
 class IngestProblem(StrEnum):
@@ -75,6 +78,8 @@ class IngestProblem(StrEnum):
     UNSUPPORTED_VIDEO_CODEC = "UnsupportedVideoCodec"
     UNSUPPORTED_AUDIO_CODEC = "UnsupportedAudioCodec"
     TOO_MANY_DISCONTINUITIES = "TooManyDiscontinuities"
+    WINDOW_TOO_LARGE = "LiveWindowTooLarge"
+    TRACK_IGNORED = "TrackIgnored"
 
 
 class BroadcastEnd(StrEnum):
@@ -89,6 +94,7 @@ class BroadcastEnd(StrEnum):
     MAX_DURATION = "MaxDuration"
     TEST_OVER = "TestStreamOver"
     CODEC_CHANGED = "CodecChanged"
+    TRACKS_CHANGED = "TracksChanged"  # a track came that it had begun without, before anyone could watch it
 
 
 class BroadcastRef(msgspec.Struct, frozen=True):

@@ -25,6 +25,11 @@ def is_video(rendition: Rendition) -> bool:
     return rendition == VIDEO
 
 
+def kind_of(rendition: Rendition) -> str:
+    """`video` or `audio`."""
+    return VIDEO if is_video(rendition) else AUDIO
+
+
 def in_order(renditions: Iterable[Rendition]) -> tuple[Rendition, ...]:
     """Video, then sound by number: the first one leads, it decides where segments end."""
     return tuple(sorted(renditions, key=_rank))

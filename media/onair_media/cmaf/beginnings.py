@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from onair_media.flv import Picture, VideoFrame, as_broken_link, picture_of
+from onair_media.flv import Picture, VideoCodec, VideoFrame, as_broken_link, picture_of
 
 DROPPED = "leading pictures without their GOP"
 
@@ -27,9 +27,9 @@ class Beginnings:
         """The next key frame has nothing before it that it belongs to."""
         self._break = True
 
-    def take(self, frame: VideoFrame, nal_length: int) -> tuple[Picture, bytes | memoryview] | None:
+    def take(self, frame: VideoFrame, codec: VideoCodec, nal_length: int) -> tuple[Picture, bytes | memoryview] | None:
         """What the next picture in decode order is, and its data; None: it was dropped."""
-        picture = picture_of(frame, nal_length)
+        picture = picture_of(frame, codec, nal_length)
         data: bytes | memoryview = frame.data
         if picture is Picture.RASL:
             if not self._rasl_are_whole:

@@ -26,10 +26,13 @@ from onair_media.flv import Picture
 INTERLEAVE_SECONDS = 0.5
 # A segment may pass its longest by this before a hole is cut out of it: still clear of the rounding edge.
 ROUNDING_SLACK = 0.04
+# Timestamps that stand still: the sound that is waited for, or the time to wait, never comes.
+MAX_WAITING_BYTES = 2 * segmenter.MAX_SEGMENT_BYTES
 # A rendition that goes on later than this after its last segment does so behind a discontinuity.
 SEAM_SECONDS = 0.05
 
 _KEYS = Picture.RECOVERY  # looked up for every sample: enumerations are slow
+
 
 class SegmentBuilder:
     """One broadcast's in one epoch. `media_end`: seconds of media in complete segments, over the whole broadcast.
@@ -98,6 +101,10 @@ class SegmentBuilder:
         self._limit = self._silence = -math.inf
 
     @property
+    def longest_segment(self) -> float:
+        return self._rule.longest
+
+    @property
     def target_duration(self) -> int | None:
         return self._rule.target_duration
 
@@ -159,7 +166,7 @@ class SegmentBuilder:
         boundary = self._boundary
         if boundary is not None and now >= boundary:
             passed = not is_video(track.rendition) and not self._awaits_sound(boundary, track)
-            if passed or now >= boundary + INTERLEAVE_SECONDS:
+            if passed or now >= boundary + INTERLEAVE_SECONDS or self._size >= MAX_WAITING_BYTES:
                 outputs += self._close(boundary, {track.rendition: dts})
         lead = self._lead()
         if key and is_video(track.rendition):

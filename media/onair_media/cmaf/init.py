@@ -8,12 +8,13 @@ it wrote, whatever the codec.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
 
-from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS, AudioConfig, VideoConfig, encode_colour
+from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS, AudioConfig, VideoConfig, codec_string, encode_colour
 
 VIDEO_TIMESCALE = 90_000
 
@@ -37,9 +38,13 @@ class InitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """`data` is the segment. Video: size in pixels, and `video_range` as playlists name it (empty: SDR)."""
+    """`data` is the segment.
+
+    Video: `codec` (RFC 6381), size in pixels, and `video_range` as playlists name it (empty: SDR).
+    """
 
     data: bytes
+    codec: str = ""
     width: int = 0
     height: int = 0
     video_range: str = ""
@@ -55,7 +60,7 @@ def make_init(config: VideoConfig | AudioConfig, timescale: int, frame: bytes) -
         return Init(_with_timescale(_mux(b"FLV\1\4\0\0\0\x09\0\0\0\0" + tags), timescale))
     tags = b"".join(_tag(9, body) for body in _video(config, frame))
     data = _mux(b"FLV\1\1\0\0\0\x09\0\0\0\0" + tags, "hvc1" if config.codec == "hevc" else None)
-    return _visual(_with_timescale(data, timescale))
+    return _visual(config, _with_timescale(data, timescale))
 
 
 def _video(config: VideoConfig, frame: bytes) -> Iterator[bytes]:
@@ -121,7 +126,7 @@ def _with_timescale(data: bytes, timescale: int) -> bytes:
     return data[:at] + timescale.to_bytes(4, "big") + data[at + 4 :]
 
 
-def _visual(data: bytes) -> Init:
+def _visual(config: VideoConfig, data: bytes) -> Init:
     """What the sample entry says of the picture."""
     content = data
     for wanted in _CONTAINERS:
@@ -131,8 +136,12 @@ def _visual(data: bytes) -> Init:
     if not width or not height:
         raise InitError("the picture has no size")
     colour = next((box for kind, box in _boxes(entry[_VISUAL_HEAD:]) if kind == b"colr"), b"")
-    transfer = int.from_bytes(colour[6:8], "big") if colour[:4] == b"nclx" else 0
-    return Init(data, width, height, _RANGES.get(transfer, ""))
+    points, full_range = (2, 2, 2), False
+    if colour[:4] == b"nclx" and len(colour) >= 11:
+        points = struct.unpack_from(">HHH", colour, 4)
+        full_range = bool(colour[10] & 0x80)
+    codec = codec_string(config, points, full_range=full_range)
+    return Init(data, codec, width, height, _RANGES.get(points[1], ""))
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,8 +1,12 @@
 """Frames to segments: one `Packager` for a broadcast in one epoch (DESIGN: CMAF; RFC 8216bis; ISO/IEC 23000-19).
 
 Theory of operation. After `connect`, frames are held (`gathering`) until every expected track has its first one (video:
-a key frame), or until two seconds have passed; then the clock starts, and the tracks of the broadcast are fixed. From
+a key frame), or until two seconds have passed; then the clock starts, with the tracks that are there. From
 then on each frame is put on the broadcast's clock (`timeline`) and handed to the `builder`, which makes segments.
+
+The tracks of a broadcast are fixed with its target duration, when the first playlist is served. A track that comes
+before that needs another broadcast (`TracksChanged`): segments without it may be recorded already. One that comes later
+is left out (`TrackIgnored`).
 
 A jump of the timestamps and a change of configuration end the segment and begin anew at the next key frame, with
 a discontinuity, as a new connection does; `beginnings` sees to it that a decoder can.
@@ -13,17 +17,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from onair_core.contract import BroadcastRef, PackagingSettings
-from onair_core.playback.renditions import AUDIO, VIDEO, Rendition, audio_rendition, is_video
+from onair_core.playback.renditions import AUDIO, VIDEO, Rendition, audio_rendition, is_video, kind_of
 from onair_media.cmaf.beginnings import Beginnings
 from onair_media.cmaf.builder import SegmentBuilder
 from onair_media.cmaf.catalogue import Catalogue, Config, News
-from onair_media.cmaf.gathering import Gathering
+from onair_media.cmaf.changes import CodecChanged, Output, TrackIgnored, TracksChanged
+from onair_media.cmaf.gathering import Gathering, Held
 from onair_media.cmaf.init import VIDEO_TIMESCALE, make_init
-from onair_media.cmaf.model import InitSegment, Segment
+from onair_media.cmaf.preparation import Preparation, Prepare, WhenNeeded
 from onair_media.cmaf.timeline import MediaClock, SampleClock, Unwrapper
 from onair_media.cmaf.track import Track
 from onair_media.flv import (
@@ -32,6 +36,7 @@ from onair_media.flv import (
     AudioUnit,
     MediaError,
     Picture,
+    VideoCodec,
     VideoColour,
     VideoConfig,
     VideoFrame,
@@ -48,25 +53,11 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 _TICKS_PER_MS = VIDEO_TIMESCALE // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class CodecChanged:
-    """The publisher sends another codec than this broadcast began with: the caller ends the broadcast.
-
-    `configurations`: what the publisher sends now, for the packager of the next one.
-    """
-
-    rendition: Rendition
-    old: str
-    new: str
-    configurations: tuple[Config, ...] = ()
-
-
-Output = InitSegment | Segment | CodecChanged
-
-
 class Packager:
     """See the module. `media_origin`: seconds of media time that earlier epochs have; `tracks`: what they fixed, and
     in which `codecs`.
+
+    `prepare`: how the init segments of pictures are made.
 
     As long as it is `waiting`, no frame of this connection is on the broadcast's clock, and `now` is to be set to the
     Unix time before a frame is given.
@@ -82,15 +73,21 @@ class Packager:
         tracks: tuple[Rendition, ...] | None = None,
         codecs: Mapping[Rendition, str] | None = None,
         resumed: bool = False,
+        prepare: Prepare = WhenNeeded,
     ) -> None:
         self.broadcast = broadcast
         self.dropped: Counter[str] = Counter()
         self.now = 0.0
+        self.changes = 0
+        """Of configurations, while frames came."""
         self._audio_only = audio_only
+        self._prepare = prepare
         self._catalogue = Catalogue(self.dropped, codecs)
         self._video_track: int | None = None  # of several, the one that came first
         self._announced: set[Rendition] = set()  # whose configuration this connection has sent
+        self._ignored: set[Rendition] = set()  # of this connection, because they came late
         self._nal_length = 0
+        self._video_codec: VideoCodec = "avc"
         self._unwrapper = Unwrapper()
         self._clock = MediaClock()
         self._audio_clocks: dict[Rendition, SampleClock] = {}
@@ -99,6 +96,7 @@ class Packager:
         self.waiting = True
         self._rebase = True
         self._first_elapsed: float | None = None
+        self._first_init: Preparation | None = None
         self._builder = SegmentBuilder(
             self.dropped,
             segment_seconds=settings.segment_seconds,
@@ -133,6 +131,11 @@ class Packager:
         return self._builder.discontinuities
 
     @property
+    def longest_segment(self) -> float:
+        """Seconds after which one ends without a key frame."""
+        return self._builder.longest_segment
+
+    @property
     def target_duration(self) -> int | None:
         return self._builder.target_duration
 
@@ -142,19 +145,30 @@ class Packager:
         self._unwrapper = Unwrapper()
         self._video_track = None
         self._announced.clear()
+        self._ignored.clear()
+        self._catalogue.learn_colour(None)  # another encoder, perhaps, that says nothing of it
         self._builder.break_here()
         self._wait(rebase=True)
 
-    def begin_with(self, configurations: tuple[Config, ...]) -> None:
-        """What the publisher has already said of its tracks."""
+    def begin_with(self, configurations: tuple[Config, ...], frames: tuple[Held, ...]) -> list[Output]:
+        """What the publisher has already said of its tracks, and sent of them."""
         for config in configurations:
             if isinstance(config, VideoConfig):
+                self._catalogue.learn_colour(config.colour)
                 self.video(0, config)
             else:
                 self.audio(0, config)
+        outputs: list[Output] = []
+        for held in frames:
+            self.now = min(self.now, held.wall)
+            frame, timestamp = held.frame, held.raw & 0xFFFFFFFF
+            outputs += self.video(timestamp, frame) if isinstance(frame, VideoFrame) else self.audio(timestamp, frame)
+        return outputs
 
     def disconnect(self) -> list[Output]:
         """The connection ended: what is open becomes its last segment."""
+        for stranger in self._strangers:
+            self._held.forget(f"{kind_of(stranger)} that came late", stranger)
         outputs = self._begin() if self.waiting and self._held else []
         outputs += self._builder.close_all()
         self._wait(rebase=True)
@@ -225,30 +239,55 @@ class Packager:
         news = self._catalogue.learn(rendition, config)
         self._announced.add(rendition)
         if news is News.OTHER_CODEC:
-            others = tuple(
-                other
-                for name, other in self._catalogue.configs.items()
-                if name != rendition and name in self._announced
-            )
+            others = self._sent_now(but=rendition)
             return [CodecChanged(rendition, known.codec if known else before, config.codec, (*others, config))]
-        if is_video(rendition) and news in (News.FIRST, News.CHANGED):
+        if isinstance(config, VideoConfig) and news in (News.FIRST, News.CHANGED):
+            self._video_codec = config.codec
             self._nal_length = self._catalogue.describe(rendition).nal_length
         if news is not News.CHANGED:
             return []
         if self.waiting:
             self._held.forget("held before a new configuration", rendition)
+            self._first_init = None
             return []
+        self.changes += 1
         outputs: list[Output] = [*self._builder.close_all()]
         self._builder.break_here()
         self._wait(rebase=False)
         return outputs
 
+    def _sent_now(self, *, but: Rendition = "") -> tuple[Config, ...]:
+        """The configurations that this connection has sent."""
+        known = self._catalogue.configs.items()
+        return tuple(config for name, config in known if name != but and name in self._announced)
+
     # Waiting for the tracks
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the tracks stay as they are: viewers know them."""
+        return self.target_duration is not None
+
+    @property
+    def _strangers(self) -> set[Rendition]:
+        """Tracks that the broadcast began without, and that have frames now."""
+        return self._held.present - set(self.renditions) if self.renditions is not None else set()
+
+    def _came_late(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
+        announced = rendition in self._announced
+        if announced and not self._fixed and (not isinstance(frame, VideoFrame) or frame.keyframe):
+            return [TracksChanged(rendition, self._sent_now(), (Held(rendition, raw, frame, math.inf),))]
+        self.dropped[f"{kind_of(rendition)} that came late"] += 1
+        if not self._fixed or rendition in self._ignored:
+            return []
+        self._ignored.add(rendition)
+        return [TrackIgnored(rendition)]
 
     def _wait(self, *, rebase: bool) -> None:
         self.waiting = True
         self._rebase = self._rebase or rebase
         self._first_elapsed = None
+        self._first_init = None
         self._held.forget("")
 
     def _frame(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
@@ -258,11 +297,11 @@ class Packager:
                 media = self._clock.place(rendition, raw)
                 return self._jump(rendition, raw, frame) if media is None else self._on_track(track, media, frame)
         if rendition not in self._catalogue.configs:
-            self.dropped[f"{_kind(rendition)} before its configuration"] += 1
+            self.dropped[f"{kind_of(rendition)} before its configuration"] += 1
             return []
-        if self.renditions is not None and rendition not in self.renditions:
-            self.dropped[f"{_kind(rendition)} that came late"] += 1
-            return []
+        late = self.renditions is not None and rendition not in self.renditions
+        if late and (self._fixed or not self.waiting or rendition not in self._announced):
+            return self._came_late(rendition, raw, frame)
         if self.waiting:
             return self._hold(rendition, raw, frame)
         media = self._clock.place(rendition, raw)
@@ -281,7 +320,15 @@ class Packager:
     def _hold(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
         if not self._held.add(rendition, raw, frame, self.now):
             return []
+        if is_video(rendition) and self._first_init is None and self._needs_init(rendition):
+            # Before more frames come: what is held becomes segments all at once.
+            make = partial(make_init, self._catalogue.configs[rendition], self._catalogue.describe(rendition).timescale)
+            self._first_init = self._prepare(partial(make, bytes(frame.data)))
         return self._start_if_ready(waited=self._held.waited(raw))
+
+    def _needs_init(self, rendition: Rendition) -> bool:
+        track = self._builder.tracks.get(rendition)
+        return track is None or track.needs_init or track.config != self._catalogue.configs[rendition]
 
     def _start_if_ready(self, waited: float) -> list[Output]:
         missing = self._expected() - self._held.present
@@ -294,13 +341,18 @@ class Packager:
         return self._begin()
 
     def _expected(self) -> set[Rendition]:
-        """The tracks that are waited for: those of the broadcast, or what the publisher has announced."""
-        if self.renditions is not None:
-            return set(self.renditions)
+        """The tracks that are waited for: those of the broadcast, and until they are fixed what the publisher has
+        announced.
+        """
+        known = set(self.renditions or ())
+        if self._fixed and known:
+            return known
         sound = {name for name in self._catalogue.configs if not is_video(name)} | self._catalogue.expected
-        return (sound or {AUDIO}) | (set() if self._audio_only else {VIDEO})
+        return known | (sound or {AUDIO}) | (set() if self._audio_only else {VIDEO})
 
     def _begin(self) -> list[Output]:
+        if strangers := self._strangers:
+            return [TracksChanged(next(iter(strangers)), self._sent_now(), tuple(self._held.take()))]
         renditions = self._builder.fix_renditions(self._held.present)
         held = self._held.take()
         lead = next(name for name in renditions if any(item.rendition == name for item in held))
@@ -335,15 +387,19 @@ class Packager:
                 continue  # nothing of it came yet: its segments are gaps
             described = self._catalogue.describe(rendition)
             make = partial(make_init, config, described.timescale)
+            prepare = self._prepare if is_video(rendition) else WhenNeeded  # sound takes a millisecond
             if track is None:
                 track = self._builder.tracks[rendition] = Track(
-                    rendition, described.info, described.timescale, config, make
+                    rendition, described.info, described.timescale, config, make, prepare
                 )
             else:
                 track.configure(described.info, described.timescale, config, make)
             if not is_video(rendition):
                 track.frame = described.frame_samples
                 self._audio_clocks[rendition] = SampleClock(described.timescale)
+        picture = self._builder.tracks.get(VIDEO)
+        if picture is not None and picture.needs_init and self._first_init is not None:
+            picture.preparation, self._first_init = self._first_init, None
 
     # On the clock
 
@@ -360,7 +416,7 @@ class Packager:
         return self._place_sound(track, media, frame)
 
     def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> Sequence[Output]:
-        taken = self._beginnings.take(frame, self._nal_length)
+        taken = self._beginnings.take(frame, self._video_codec, self._nal_length)
         if taken is None:
             return []
         picture, data = taken
@@ -391,7 +447,3 @@ class Packager:
         outputs = self._builder.add(track, dts, 0, Picture.KEY, frame.data)
         track.frame = samples
         return outputs
-
-
-def _kind(rendition: Rendition) -> str:
-    return "video" if is_video(rendition) else "audio"

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from onair_core.playback.renditions import Rendition
 from onair_media.cmaf.fragment import Samples, fragment
-from onair_media.cmaf.init import Init
+from onair_media.cmaf.init import Init, InitError
 from onair_media.cmaf.model import InitSegment, Part, TrackInfo, TrackSegment
+from onair_media.cmaf.preparation import Preparation, Prepare, WhenNeeded
 from onair_media.flv import AudioConfig, Picture, VideoConfig
 
 
 class Track:
     """`timescale` in ticks a second. Samples are added in decode order; `take` cuts the front off as a segment.
 
-    `frame`: how many ticks the newest frame lasts, as far as that is known before the next one comes.
+    `frame`: how many ticks the newest frame lasts, as far as that is known before the next one comes. `preparation`:
+    the init segment of a new configuration; without one, the first key frame begins it.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class Track:
         timescale: int,
         config: VideoConfig | AudioConfig,
         make_init: Callable[[bytes], Init],
+        prepare: Prepare = WhenNeeded,
     ) -> None:
         self.rendition = rendition
         self.info = info
@@ -35,6 +39,8 @@ class Track:
         self.frame = timescale // 25
         self._taken_until = 0  # ticks; where the last segment ended
         self._make_init = make_init
+        self._prepare = prepare
+        self.preparation: Preparation | None = None
         self._init: InitSegment | None = None
         self._inits = 0
         self._sequence = 0
@@ -45,14 +51,21 @@ class Track:
         """Another configuration, between segments: the next one has an init segment of its own."""
         self._taken_until = -(-self._taken_until * timescale // self.timescale)
         self.info, self.timescale, self.config, self._make_init = info, timescale, config, make_init
-        self._init = None
+        self._init = self.preparation = None
 
     @property
     def floor(self) -> int:
         """The earliest decode time, in ticks, that the next sample may have."""
         return self.samples.dts[-1] + 1 if self.samples.dts else self._taken_until
 
+    @property
+    def needs_init(self) -> bool:
+        """Whether the next segment comes with an init segment."""
+        return self._init is None
+
     def add(self, dts: int, cts: int, picture: Picture, data: bytes | memoryview) -> None:
+        if self._init is None and self.preparation is None and picture >= Picture.RECOVERY:
+            self.preparation = self._prepare(partial(self._make_init, bytes(data)))
         samples = self.samples
         samples.dts.append(dts)
         samples.cts.append(cts)
@@ -83,10 +96,12 @@ class Track:
         self._taken_until = end
         new = None
         if self._init is None:
-            made = self._make_init(bytes(taken.data[0]))
+            made = self._prepared()
             info = self.info
             if made.width:
-                info = replace(info, width=made.width, height=made.height, video_range=made.video_range)
+                info = replace(
+                    info, codec=made.codec, width=made.width, height=made.height, video_range=made.video_range
+                )
                 if info.frame_rate is None and end > taken.dts[0]:
                     info = replace(info, frame_rate=round(count * self.timescale / (end - taken.dts[0]), 3))
             self._init = new = InitSegment(self.rendition, self._inits, made.data, info)
@@ -110,6 +125,13 @@ class Track:
             parts=tuple(parts),
             independent=_stand_alone(taken.picture),
         )
+
+    def _prepared(self) -> Init:
+        preparation, self.preparation = self.preparation, None
+        if preparation is None or not preparation.done():
+            # The publisher left, or was cut, while it was held for this: nobody waits for its first frames.
+            raise InitError("it was not made yet")
+        return preparation.result()
 
     def gap(
         self, start: float, duration: float, date_of: Callable[[float], float], following: int | None = None

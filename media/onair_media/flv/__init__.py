@@ -1,6 +1,14 @@
 """RTMP payloads (FLV tag bodies) to codec configurations and frames. Pure; every failure is a `MediaError`."""
 
-from onair_media.flv.codecs import config_in, describe_audio, describe_video, family, frame_samples, normalised
+from onair_media.flv.codecs import (
+    codec_string,
+    config_in,
+    describe_audio,
+    describe_video,
+    family,
+    frame_samples,
+    normalised,
+)
 from onair_media.flv.colour import Colour, encode_colour
 from onair_media.flv.enhanced import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.flv.errors import MediaError, UnsupportedCodecError
@@ -42,6 +50,7 @@ __all__ = [
     "VideoUnit",
     "are_whole",
     "as_broken_link",
+    "codec_string",
     "config_in",
     "describe_audio",
     "describe_video",

@@ -17,4 +17,11 @@ def parse_config(record: bytes) -> VideoInfo:
     if profile > 2 or (level > 23 and level != 31):
         raise MediaError(_BAD)
     depth = 8 if not high_depth else 12 if twelve_bits and profile == 2 else 10
-    return VideoInfo(f"av01.{profile}.{level:02d}{'H' if high_tier else 'M'}.{depth:02d}")
+    monochrome, x, y, position = record[2] >> 4 & 1, record[2] >> 3 & 1, record[2] >> 2 & 1, record[2] & 3
+    # The position of chroma samples counts only where both directions are subsampled (AV1 in ISO BMFF, 5).
+    chroma = f"{monochrome}.{x}{y}{position if x and y else 0}"
+    return VideoInfo(
+        f"av01.{profile}.{level:02d}{'H' if high_tier else 'M'}.{depth:02d}",
+        chroma=chroma,
+        usual_chroma=not monochrome and bool(x and y),
+    )

@@ -11,6 +11,8 @@ _BAD_SPS = "bad H.264 parameter set"
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _EXTENDED_SAR = 255
 _MAX_SIDE = 16_384
+# MaxFS of level 6.2 (H.264 A.3.1): 139 264 macroblocks, 8192×4352. More only costs a decoder a second.
+_MAX_PIXELS = 139_264 * 256
 _MAX_FRAME_RATE = 1000.0
 
 
@@ -101,7 +103,7 @@ def _parse_sps(sps: bytes) -> tuple[int, int, float | None]:
         unit_y = (2 if chroma == 1 and not separate_planes else 1) * (1 if frames_only else 2)
         width -= (left + right) * unit_x
         height -= (top + bottom) * unit_y
-    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE) or width * height > _MAX_PIXELS:
         raise MediaError(_BAD_SPS)
     try:
         frame_rate = _frame_rate(reader) if reader.flag() else None

@@ -30,6 +30,24 @@ def describe_video(config: VideoConfig) -> VideoInfo:
     return _VIDEO[config.codec](config.record)
 
 
+_COLOUR_IN_CODEC = {"av1": 1, "vp9": 2}  # with so many digits for full range
+_UNSPECIFIED, _BT_709 = 2, 1  # code points of ITU-T H.273
+
+
+def codec_string(config: VideoConfig, colour: tuple[int, int, int], *, full_range: bool) -> str:
+    """The RFC 6381 string, with `colour` (primaries, transfer, matrix: ITU-T H.273) where the codec has a place for it.
+
+    AV1 and VP9 read a string without them as BT.709, 4:2:0, limited range (AV1 in ISO BMFF, 5; VP codec ISO media file
+    format binding, "Codecs parameter string"). Raises `MediaError`.
+    """
+    info = describe_video(config)
+    digits = _COLOUR_IN_CODEC.get(config.codec)
+    points = tuple(_BT_709 if point == _UNSPECIFIED else point for point in colour)
+    if digits is None or (info.usual_chroma and not full_range and points == (_BT_709,) * 3):
+        return info.codec
+    return ".".join([info.codec, info.chroma, *(f"{point:02d}" for point in points), f"{full_range:0{digits}d}"])
+
+
 def describe_audio(config: AudioConfig) -> AudioInfo:
     """Raises `MediaError`."""
     return _AUDIO[config.codec](config.record)

@@ -32,6 +32,7 @@ AUDIO_FOURCCS: dict[bytes, AudioCodec] = {
     b"ec-3": "eac3",
     b".mp3": "mp3",
 }
+_OTHER_NAMES = {b"vvc1": "VVC", b"vp08": "VP8"}
 MAX_MODIFIERS = 8
 MAX_TRACKS = 32
 
@@ -113,6 +114,8 @@ def _video_unit(
 
 def _name(fourcc: bytes) -> str:
     """For people: the sender chose these bytes."""
+    if fourcc in _OTHER_NAMES:
+        return _OTHER_NAMES[fourcc]
     return fourcc.decode("ascii") if fourcc.isascii() and fourcc.decode("ascii").isprintable() else fourcc.hex()
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class VideoInfo:
     """`codec` for playlists (RFC 6381). Size in pixels, cropped, and frames a second where the record tells them.
 
-    `nal_length`: bytes of the lengths before NAL units; 0 for codecs that have none.
+    `nal_length`: bytes of the lengths before NAL units; 0 for codecs that have none. `chroma`: how the codec string
+    goes on when it tells the colour, too, and `usual_chroma` whether that is 4:2:0 as everybody has it.
     """
 
     codec: str
@@ -17,6 +18,8 @@ class VideoInfo:
     height: int = 0
     frame_rate: float | None = None
     nal_length: int = 0
+    chroma: str = ""
+    usual_chroma: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from onair_media.flv.nal import MAX_UNITS
 
 if TYPE_CHECKING:
-    from onair_media.flv.units import VideoFrame
+    from onair_media.flv.units import VideoCodec, VideoFrame
 
 _AVC_SLICES, _AVC_IDR = range(1, 6), 5
 _HEVC_SLICES, _HEVC_IRAP = range(32), range(16, 24)
@@ -39,16 +39,17 @@ class Picture(IntEnum):
     """Nothing that follows needs anything before it: IDR, BLA, the key frames of AV1 and VP9, any frame of sound."""
 
 
-def picture_of(frame: VideoFrame, nal_length: int) -> Picture:
-    """What a frame is. `nal_length`: bytes of the lengths before NAL units.
+def picture_of(frame: VideoFrame, codec: VideoCodec, nal_length: int) -> Picture:
+    """What a frame is. `codec`: that of its configuration, whatever its tag says; `nal_length`: bytes of the lengths
+    before NAL units.
 
     The NAL unit type decides for HEVC. For the others only what the publisher calls a key frame is one.
     """
-    if frame.codec == "hevc":
+    if codec == "hevc":
         return _hevc(_first_slice(frame.data, nal_length, hevc=True), keyframe=frame.keyframe)
     if not frame.keyframe:
         return Picture.DELTA
-    if frame.codec == "avc" and _first_slice(frame.data, nal_length, hevc=False) != _AVC_IDR:
+    if codec == "avc" and _first_slice(frame.data, nal_length, hevc=False) != _AVC_IDR:
         return Picture.RECOVERY
     return Picture.KEY
 
@@ -84,11 +85,13 @@ def as_broken_link(data: memoryview, nal_length: int) -> bytes:
     """A CRA picture as a BLA picture without RASL, which tells a decoder that is running to begin anew there.
 
     Their slice headers are the same (H.265 7.3.6.1): splicing streams at a CRA is what BLA is for (H.265 3, "broken
-    link access").
+    link access"). Units past the number that any picture has are left as they are.
     """
     changed = bytearray(data)
     at, end = 0, len(changed)
-    while at + nal_length < end:
+    for _ in range(MAX_UNITS):
+        if at + nal_length >= end:
+            break
         size = int.from_bytes(changed[at : at + nal_length], "big")
         at += nal_length
         if (changed[at] & _TYPE_MASK) >> 1 == _CRA:

@@ -15,4 +15,9 @@ def parse_config(record: bytes) -> VideoInfo:
     profile, level, depth = record[4], record[5], record[6] >> 4
     if profile > 3 or depth not in (8, 10, 12):
         raise MediaError(_BAD)
-    return VideoInfo(f"vp09.{profile:02d}.{level:02d}.{depth:02d}")
+    chroma = record[6] >> 1 & 7
+    if chroma > 3:
+        raise MediaError(_BAD)
+    return VideoInfo(
+        f"vp09.{profile:02d}.{level:02d}.{depth:02d}", chroma=f"{chroma:02d}", usual_chroma=chroma in (0, 1)
+    )

@@ -32,7 +32,7 @@ class BroadcastWindow:
     """What is listed and stored of one broadcast. `target_duration`: None until the first playlist is wanted.
 
     `window_seconds`: how much is listed. `max_bytes`: above it removed segments go early, then the list
-    shrinks to its permitted minimum.
+    shrinks to its permitted minimum, and then below it: `too_large`, the publisher has to be cut off.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class BroadcastWindow:
         self.listed_seconds = 0.0
         self.media_seconds = 0.0
         self.stored_bytes = 0
+        self.too_large = False
         self._window_seconds = window_seconds
         self._max_bytes = max_bytes
         self._listed: deque[Segment] = deque()
@@ -169,6 +170,10 @@ class BroadcastWindow:
             wanted = least if self.stored_bytes > self._max_bytes else max(least, self._window_seconds)
             if self.listed_seconds - self._listed[0].duration < wanted:
                 break
+            self._remove_oldest()
+            self._forget_removed()
+        self.too_large = self.stored_bytes > self._max_bytes
+        while self.stored_bytes > self._max_bytes and len(self._listed) > 1:
             self._remove_oldest()
             self._forget_removed()
 

@@ -100,6 +100,11 @@ class LiveWindow:
         """Bytes of media held in memory."""
         return sum(held.stored_bytes for held in (self._current, self._previous) if held is not None)
 
+    @property
+    def too_large(self) -> bool:
+        """Whether the least that a live playlist has to list took more than `max_bytes` with the newest segment."""
+        return self._current is not None and self._current.too_large
+
     def multivariant(self, playback_id: str) -> Playlist | None:
         """`/{playback id}.m3u8`, rendered once per change; None while nothing is playable."""
         cached = self._multivariants.get(playback_id)

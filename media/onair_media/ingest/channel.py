@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 import structlog
 
 from onair_core.contract import (
+    BroadcastEnd,
     BroadcastRef,
     ChannelConfig,
     DisconnectReason,
@@ -26,16 +28,18 @@ from onair_core.contract import (
     Phase,
 )
 from onair_media import lifecycle
-from onair_media.cmaf import CodecChanged
-from onair_media.hls import LiveWindow
+from onair_media.cmaf import CodecChanged, Init, TracksChanged
 from onair_media.ingest.candidate import Candidate, candidate
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.farewells import farewell
 from onair_media.ingest.health import Figures
 from onair_media.ingest.journal import Journal
+from onair_media.ingest.pace import Pace
+from onair_media.ingest.parties import Refused
 from onair_media.ingest.pipeline import Pipeline
-from onair_media.ingest.production import Production
-from onair_media.ingest.session import PublisherSession, Refused
+from onair_media.ingest.production import Production, live_window
+from onair_media.ingest.restored import restored_state
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.playback import LivePlayable
 
@@ -49,8 +53,6 @@ PROGRESS_SECONDS = 10.0
 SHUT_DOWN_SECONDS = 3.0
 _ASSET_EVENTS = frozenset({EventType.ASSET_READY, EventType.ASSET_COMPLETED})
 
-_state_decoder = msgspec.json.Decoder(lifecycle.State)
-
 
 class Channel:
     """See the module. Everything happens on the event loop; nothing here blocks."""
@@ -58,12 +60,13 @@ class Channel:
     def __init__(self, config: ChannelConfig, *, clock: Clock, journal: Journal, studio: Studio) -> None:
         self.config = config
         self.journal = journal
-        self.window = LiveWindow(config.packaging.live_window_seconds)
+        self.window = live_window(config.packaging)
         self.playable = LivePlayable(self.window)
         self.bytes_received = 0
         self._clock = clock
         self._studio = studio
         self._production = Production(config.stream, self.window, studio, self, clock.now)
+        self._pace = Pace()
         self._epoch = journal.last_epoch + 1
         self._numbers = 0
         self._state = restored_state(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
@@ -92,6 +95,11 @@ class Channel:
         """Units of the running broadcast that could not be used, by reason."""
         pipeline = self._production.pipeline
         return pipeline.dropped if pipeline is not None else Counter()
+
+    @property
+    def media_seconds(self) -> float | None:
+        """Seconds of the running broadcast in complete segments; None: there is none."""
+        return self._production.duration if self._state.broadcast is not None else None
 
     def health(self) -> Figures:
         """How well the publisher's stream comes in; unknown while there is none."""
@@ -165,6 +173,8 @@ class Channel:
 
     def admit(self, session: PublisherSession) -> None:
         """A publisher with a valid key. Raises `Refused`."""
+        if not self._pace.may_arrive(self._clock.now()):
+            raise Refused("NetStream.Publish.BadName", "Too many publishers came in a short time; wait a moment.")
         self._refused = None
         current = self._sessions.get(self._state.publisher or 0)
         silent = current.silent_for if current is not None else 0.0
@@ -223,11 +233,17 @@ class Channel:
     # What the pipeline and the recorder tell
 
     def media_started(self) -> None:
-        self._feed(lifecycle.MediaStarted())
+        if self._is_current:
+            self._feed(lifecycle.MediaStarted())
 
     def media_waits(self) -> None:
         if self._ticking is None:
             self._tick_pipeline()
+
+    def media_prepares(self, init: Future[Init]) -> None:
+        session = self._sessions.get(self._state.publisher or 0)
+        if session is not None:
+            session.hold(init)
 
     def segments_made(self) -> None:
         pipeline = self._production.pipeline
@@ -236,19 +252,26 @@ class Channel:
             self._tell_progress()
 
     def playable_now(self) -> None:
-        self._feed(lifecycle.Playable())
-        self._tell_progress()
+        if self._is_current:
+            self._feed(lifecycle.Playable())
+            self._tell_progress()
 
-    def codec_changed(self, change: CodecChanged) -> None:
-        log.info("codec changed", stream=str(self.config.stream), rendition=change.rendition, new=change.new)
-        offered = self._candidate()
-        self._feed(lifecycle.CodecChanged(offered.ref, offered.store))
-        if self._production.pipeline is not None:
-            self._production.pipeline.begin_with(change.configurations)
+    def media_changed(self, change: CodecChanged | TracksChanged) -> None:
+        if not self._pace.may_change_codec(self._clock.now()):
+            self.media_refused(IngestProblem.TOO_MANY_DISCONTINUITIES, "Codec or tracks changed too often.")
+            return
+        end = BroadcastEnd.CODEC_CHANGED if isinstance(change, CodecChanged) else BroadcastEnd.TRACKS_CHANGED
+        log.info("another broadcast", stream=str(self.config.stream), reason=end.value, rendition=change.rendition)
+        offered, before = self._candidate(), self._production.pipeline
+        self._feed(lifecycle.MediaChanged(offered.ref, offered.store, end))
+        after = self._production.pipeline
+        if before is not None and after is not None and after is not before:
+            after.take_over(before, change)
         self._tell_store_problem(offered)
 
     def media_refused(self, reason: IngestProblem, message: str) -> None:
         """The publisher sends what cannot be taken. `message`: for people."""
+        self._close_connection()  # what it recorded is told before that it is gone
         self._feed(lifecycle.MediaRefused(DisconnectReason(reason.value), message))
 
     def media_warning(self, reason: IngestProblem, message: str) -> None:
@@ -263,6 +286,11 @@ class Channel:
         self._feed(lifecycle.Warn(EventType.ASSET_WARNING, reason, message))
 
     # The lifecycle
+
+    @property
+    def _is_current(self) -> bool:
+        """Whether what is produced is the open broadcast, and not one that is being closed for the next."""
+        return self._state.broadcast is not None and self._state.broadcast.ref == self._production.ref
 
     def _feed(self, given: lifecycle.Input) -> None:
         """Inputs that come while outputs are carried out wait their turn."""
@@ -373,7 +401,7 @@ class Channel:
     def _connect(self) -> None:
         self._connected_at = self._clock.now()
         self._production.connect(self.config, self._connected_at)
-        self._progress_at = 0.0
+        self._progress_at = PROGRESS_SECONDS
         self._tick_pipeline()
 
     def _close_connection(self) -> None:
@@ -419,14 +447,3 @@ class Channel:
         if progress is not None and broadcast is not None and broadcast.active_at is not None:
             codecs = dict(progress.codecs)
             self._feed(lifecycle.Progressed(progress.media_end, progress.target_duration, progress.tracks, codecs))
-
-
-def restored_state(journal: Journal) -> lifecycle.State | None:
-    """What an earlier process was in; None where there is none, or none that can be read."""
-    if journal.state is None:
-        return None
-    try:
-        return _state_decoder.decode(journal.state)
-    except msgspec.DecodeError as error:
-        log.error("the state of a channel cannot be read; it begins anew", problem=str(error))
-        return None

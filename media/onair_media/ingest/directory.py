@@ -70,6 +70,9 @@ class PlaybackDirectory:
         for playback_id in playback_ids:
             self._assets[playback_id] = _AssetEntry(asset_id, store, title)
 
+    def forget_asset(self, asset_id: str) -> None:
+        self._assets = {known: entry for known, entry in self._assets.items() if entry.asset_id != asset_id}
+
 
 class _Preparing:
     """A recording of which nothing is in the store yet: not playable now."""

@@ -15,6 +15,7 @@ _FAREWELLS = {
     DisconnectReason.UNSUPPORTED_VIDEO_CODEC: ("NetStream.Publish.Failed", "The video codec is not supported."),
     DisconnectReason.UNSUPPORTED_AUDIO_CODEC: ("NetStream.Publish.Failed", "The audio codec is not supported."),
     DisconnectReason.INGEST_BITRATE_EXCEEDED: ("NetStream.Publish.Failed", "The bitrate is higher than permitted."),
+    DisconnectReason.WINDOW_TOO_LARGE: ("NetStream.Publish.Failed", "The stream needs more memory than permitted."),
     DisconnectReason.TOO_MANY_DISCONTINUITIES: ("NetStream.Publish.Failed", "The stream is interrupted too often."),
 }
 _OTHERWISE = ("NetStream.Unpublish.Success", "The broadcast has ended.")

@@ -1,18 +1,20 @@
 """Who may come in, and who may stay: connections, their memory and wrong keys are counted, by address and in all.
 
-An address is one IPv4 address, or a /64 of IPv6: that is what one customer of a provider has. Nothing is allocated for
-a connection before it has passed `enter`.
+`origin` says what one address is, `arrivals` how many connections may come in a second. Nothing is allocated for a
+connection before it has passed `enter`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
+
+from onair_media.ingest.arrivals import Arrivals
+from onair_media.ingest.origin import Origin, origin_of
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,12 @@ class AdmissionLimits:
     """File descriptors, and what a process can read sixteen times a second."""
     connections_per_address: int = 1000
     """An event's site behind one address, many times over; raise it where a proxy hides the addresses."""
+    connections_per_second: int = 500
+    """New ones. Each may cost a TLS handshake, half a millisecond of work."""
+    connections_per_second_per_address: int = 50
+    """A studio whose many encoders come back at once, from one address, needs the burst rather than the rate."""
+    arrival_burst_seconds: float = 4.0
+    """So many seconds' worth of new connections may come at once: as many as may wait."""
     waiting: int = 2000
     """Enough for the rush after a restart, a bound for a flood."""
     waiting_per_address: int = 200
@@ -38,38 +46,49 @@ class AdmissionLimits:
     failed_keys_per_minute_per_address: int = 60
     """An encoder with a mistyped key comes back every few seconds. For the rest of the minute the address is
     refused before the handshake."""
+    site_factor: int = 4
+    """How many times as much as one address all addresses of one IPv6 site, a /48, may have. Metrics count it by the
+    names above with `_per_site` in the place of `_per_address`."""
 
 
 class _Tally:
-    """So many of each address, and in all."""
+    """So many of each address and site, and in all."""
 
     def __init__(self) -> None:
         self.total = 0
         self._of: dict[str, int] = {}
 
-    def of(self, address: str) -> int:
-        return self._of.get(address, 0)
+    def of(self, group: str) -> int:
+        return self._of.get(group, 0)
 
-    def add(self, address: str) -> None:
+    def add(self, origin: Origin) -> None:
         self.total += 1
-        self._of[address] = self.of(address) + 1
+        for group in origin.groups:
+            self._of[group] = self.of(group) + 1
 
-    def remove(self, address: str) -> None:
+    def remove(self, origin: Origin) -> None:
         self.total -= 1
-        left = self.of(address) - 1
-        if left:
-            self._of[address] = left
-        else:
-            del self._of[address]
+        for group in origin.groups:
+            left = self.of(group) - 1
+            if left:
+                self._of[group] = left
+            else:
+                del self._of[group]
+
+    def full(self, origin: Origin, of_one: int, site_factor: int) -> str:
+        """Whether its address or its site has all that it may have, as the end of a limit's name."""
+        if self.of(origin.address) >= of_one:
+            return "_per_address"
+        return "_per_site" if origin.site and self.of(origin.site) >= of_one * site_factor else ""
 
 
 class Ticket:
     """One connection's place. `close` gives it back."""
 
-    __slots__ = ("_gate", "_held", "_waiting", "address")
+    __slots__ = ("_gate", "_held", "_waiting", "origin")
 
-    def __init__(self, gate: Gate, address: str) -> None:
-        self.address = address
+    def __init__(self, gate: Gate, origin: Origin) -> None:
+        self.origin = origin
         self._gate = gate
         self._held = 0
         self._waiting = True
@@ -86,7 +105,7 @@ class Ticket:
 
     def key_failed(self) -> None:
         """It came with a key that nobody has."""
-        self._gate.key_failed(self.address)
+        self._gate.key_failed(self.origin)
 
     def count(self, reasons: Iterable[str]) -> None:
         """What was not put up with, for metrics."""
@@ -97,19 +116,20 @@ class Ticket:
         if self._waiting:
             self.may_hold(0)
             self._waiting = False
-            self._gate.waiting.remove(self.address)
+            self._gate.waiting.remove(self.origin)
 
     def close(self) -> None:
         """Once, when the connection is over."""
         self.published()
-        self._gate.connections.remove(self.address)
+        self._gate.connections.remove(self.origin)
 
 
 class Gate:
     """See the module. `rejected` counts by reason, for metrics."""
 
     def __init__(self, limits: AdmissionLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
+        self._limits = limits
+        self._arrivals = _arrivals(limits)
         self.rejected: Counter[str] = Counter()
         self.connections = _Tally()
         self.waiting = _Tally()
@@ -120,44 +140,55 @@ class Gate:
         self._unlogged: Counter[str] = Counter()
         self._logged_at = -LOG_SECONDS
 
+    @property
+    def limits(self) -> AdmissionLimits:
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: AdmissionLimits) -> None:
+        if limits != self._limits:
+            self._limits = limits
+            self._arrivals = _arrivals(limits)
+
     def enter(self, host: str) -> Ticket | None:
         """A place for a connection from this IP address; None, counted and logged, when there is none."""
-        address = address_group(host)
-        reason = self._refusal(address)
+        origin = origin_of(host)
+        reason = self._refusal(origin)
         if reason is None:
-            self.connections.add(address)
-            self.waiting.add(address)
-            return Ticket(self, address)
+            self.connections.add(origin)
+            self.waiting.add(origin)
+            return Ticket(self, origin)
         self.rejected[reason] += 1
         self._unlogged[reason] += 1
         if self._clock() - self._logged_at >= LOG_SECONDS:
             self._logged_at = self._clock()
-            log.warning("connections refused", last_address=address, **self._unlogged)
+            log.warning("connections refused", last_address=origin.address, **self._unlogged)
             self._unlogged.clear()
         return None
 
-    def key_failed(self, address: str) -> None:
+    def key_failed(self, origin: Origin) -> None:
         self.rejected["unknown_key"] += 1
         self._start_minute()
-        self._failed_keys.add(address)
+        self._failed_keys.add(origin)
 
-    def _refusal(self, address: str) -> str | None:
-        limits = self.limits
+    def _refusal(self, origin: Origin) -> str | None:
+        limits = self._limits
         if self.connections.total >= limits.connections:
             return "connections"
-        if self.connections.of(address) >= limits.connections_per_address:
-            return "connections_per_address"
+        if full := self.connections.full(origin, limits.connections_per_address, limits.site_factor):
+            return f"connections{full}"
         if self.waiting.total >= limits.waiting:
             return "waiting"
-        if self.waiting.of(address) >= limits.waiting_per_address:
-            return "waiting_per_address"
+        if full := self.waiting.full(origin, limits.waiting_per_address, limits.site_factor):
+            return f"waiting{full}"
         self._start_minute()
-        failed = self._failed_keys.of(address)
-        if failed >= limits.failed_keys_per_minute_per_address:
-            return "failed_keys_per_minute_per_address"
-        if failed and self._failed_keys.total >= limits.failed_keys_per_minute:
+        failed = self._failed_keys
+        if full := failed.full(origin, limits.failed_keys_per_minute_per_address, limits.site_factor):
+            return f"failed_keys_per_minute{full}"
+        if failed.of(origin.address) and failed.total >= limits.failed_keys_per_minute:
             return "failed_keys_per_minute"
-        return None
+        full_rate = self._arrivals.refusal(origin, self._clock())
+        return None if full_rate is None else f"connections_per_second{full_rate}"
 
     def _start_minute(self) -> None:
         minute = int(self._clock() // 60)
@@ -166,14 +197,10 @@ class Gate:
             self._failed_keys = _Tally()
 
 
-def address_group(host: str) -> str:
-    """What is counted as one address: IPv4 as it is, IPv6 by its /64; anything else as it stands."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
+def _arrivals(limits: AdmissionLimits) -> Arrivals:
+    return Arrivals(
+        limits.connections_per_second,
+        limits.connections_per_second_per_address,
+        limits.arrival_burst_seconds,
+        limits.site_factor,
+    )

@@ -43,15 +43,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Bits and frames a second over the last half minute; seconds between IDRs; drift in milliseconds."""
+    """Bits and frames a second over the last half minute, from the connection's beginning on; seconds between
+    keyframes, or since the last one if that is longer; drift in milliseconds. None: not known, or there is no video.
+
+    `keyframes` of this connection.
+    """
 
     rating: Rating = Rating.UNKNOWN
-    bitrate: float = 0.0
-    frame_rate: float = 0.0
-    keyframe_interval: float = 0.0
-    longest_keyframe_interval: float = 0.0
-    drift: float = 0.0
-    drift_deviation: float = 0.0
+    bitrate: float | None = None
+    frame_rate: float | None = None
+    keyframes: int | None = None
+    keyframe_interval: float | None = None
+    longest_keyframe_interval: float | None = None
+    drift: float | None = None
+    drift_deviation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,15 @@ class _Sample:
 
 
 class Health:
-    """One connection's. `max_bitrate` in bits a second; None: unlimited."""
+    """One connection's. `max_bitrate` in bits a second; None: unlimited. `longest_gop`: seconds after which a segment
+    ends without a keyframe.
+    """
 
     def __init__(self, wall: float, *, max_bitrate: int | None, longest_gop: float) -> None:
         self.received = 0
         self.pictures = 0
         self.max_bitrate = max_bitrate
-        self._longest_gop = longest_gop
+        self.longest_gop = longest_gop
         self._connected = wall
         self._samples: deque[_Sample] = deque()
         self._media = 0.0
@@ -77,22 +84,32 @@ class Health:
         self._first_picture: int | None = None
         self._last: dict[bool, int] = {}
         self._last_key: int | None = None
+        self._keyframes = 0
+        self._overdue = False
         self._interval = 0
         self._longest_interval = 0
         self._told: set[IngestProblem] = set()
 
-    def picture(self, timestamp: int, size: int, *, keyframe: bool) -> None:
-        """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes."""
+    def picture(self, timestamp: int, size: int, *, keyframe: bool) -> bool:
+        """A video frame; `timestamp` in milliseconds modulo 2^32, `size` in bytes.
+
+        True: the next keyframe is overdue since this one, so there is a problem to tell.
+        """
         self.received += size
         self.pictures += 1
         self._last[True] = timestamp
         if self._first_picture is None:
             self._first_picture = timestamp
         if keyframe:
+            self._keyframes += 1
             if self._last_key is not None:
                 self._interval = _distance(timestamp, self._last_key)
                 self._longest_interval = max(self._longest_interval, self._interval)
             self._last_key = timestamp
+        elif not self._overdue and self._since_key > self.longest_gop * 1000:
+            self._overdue = True
+            return True
+        return False
 
     def sound(self, timestamp: int, size: int) -> None:
         """An audio frame of any track."""
@@ -111,21 +128,40 @@ class Health:
 
     def figures(self, wall: float) -> Figures:
         """As of Unix time `wall`."""
-        if not self._samples:
-            return Figures()
-        first, last = self._samples[0], self._samples[-1]
+        known = len(self._samples) > 1 and self._samples[-1].wall > self._samples[0].wall
+        if known:
+            first, last = self._samples[0], self._samples[-1]
+        else:
+            first, last = _Sample(self._connected, 0, 0, 0.0), _Sample(wall, self.received, self.pictures, 0.0)
         seconds = last.wall - first.wall
-        average = sum(sample.drift for sample in self._samples) / len(self._samples)
-        deviation = abs(last.drift - average)
+        has_video, deviation = self._first_picture is not None, self._deviation
         return Figures(
-            rating=Rating.UNKNOWN if wall - last.wall > STALE_SECONDS or seconds <= 0 else _rating(deviation),
-            bitrate=(last.received - first.received) * 8 / seconds if seconds > 0 else 0.0,
-            frame_rate=(last.pictures - first.pictures) / seconds if seconds > 0 else 0.0,
-            keyframe_interval=self._interval / 1000,
-            longest_keyframe_interval=self._longest_interval / 1000,
-            drift=last.drift,
-            drift_deviation=deviation,
+            rating=_rating(deviation) if known and wall - last.wall <= STALE_SECONDS else Rating.UNKNOWN,
+            bitrate=(last.received - first.received) * 8 / seconds if seconds > 0 else None,
+            frame_rate=(last.pictures - first.pictures) / seconds if has_video and seconds > 0 else None,
+            keyframes=self._keyframes if has_video else None,
+            keyframe_interval=max(self._interval, self._since_key) / 1000 if self._keyframes else None,
+            longest_keyframe_interval=self._longest_gap / 1000 if self._keyframes else None,
+            drift=last.drift if known else None,
+            drift_deviation=deviation if known else None,
         )
+
+    @property
+    def _deviation(self) -> float:
+        """Milliseconds that media is off its own pace."""
+        if not self._samples:
+            return 0.0
+        return abs(self._samples[-1].drift - sum(sample.drift for sample in self._samples) / len(self._samples))
+
+    @property
+    def _since_key(self) -> int:
+        """Milliseconds of video after the last keyframe."""
+        return 0 if self._last_key is None else _distance(self._last[True], self._last_key)
+
+    @property
+    def _longest_gap(self) -> int:
+        """Milliseconds: the longest between keyframes, and the last one may be under way."""
+        return max(self._longest_interval, self._since_key)
 
     def problems(self, wall: float) -> Iterator[Problem]:
         """What is wrong and was not told yet; to be asked about once a second or so."""
@@ -135,11 +171,17 @@ class Health:
                 yield problem
 
     def _found(self, wall: float) -> Iterator[Problem]:
-        if self._longest_interval > self._longest_gop * 1000:
+        if self._longest_gap > self.longest_gop * 1000:
+            seconds = self._longest_gap / 1000
+            seen = (
+                f"Keyframes are {seconds:.1f} s apart"
+                if self._longest_interval == self._longest_gap
+                else f"No keyframe came for {seconds:.1f} s"
+            )
             yield Problem(
                 IngestProblem.GOP_TOO_LONG,
-                f"Keyframes are {self._longest_interval / 1000:.1f} s apart; more than {self._longest_gop:.0f} s makes "
-                "segments without one, where no viewer can join. Set the encoder's keyframe interval to 2 s.",
+                f"{seen}; more than {int(self.longest_gop)} s makes segments without one, where no viewer can join. "
+                "Set the encoder's keyframe interval to 2 s.",
             )
         if self._first_picture is not None and self._last_key is None:
             waited = _distance(self._last[True], self._first_picture) / 1000

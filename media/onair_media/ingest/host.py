@@ -6,17 +6,19 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 
 from onair_core.contract import ChannelConfig, StreamRef
-from onair_media.ingest.channel import Channel, restored_state
+from onair_media.ingest.channel import Channel
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
-from onair_media.ingest.session import PublisherSession, UnknownKey
+from onair_media.ingest.parties import Refused, UnknownKey
+from onair_media.ingest.restored import restored_state
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
 
@@ -28,6 +30,7 @@ ALIVE_SECONDS = 2.0
 
 class ChannelHost:
     """`on_journal(stream)` is called when a channel's journal has grown; `on_finished` when a recording became VOD.
+    `inits` makes init segments (`Pipeline`).
 
     Files lie below `folder`: `journals/<uid>.jsonl`, `unfinished/<asset>.json`, `alive`.
     """
@@ -39,11 +42,12 @@ class ChannelHost:
         on_journal: Callable[[StreamRef], None],
         on_finished: Callable[[Recording], None] = lambda _: None,
         clock: Clock | None = None,
+        inits: Executor | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self._folder = folder
         self._on_journal = on_journal
-        self._studio = Studio(folder / "unfinished", self.clock, on_finished)
+        self._studio = Studio(folder / "unfinished", self.clock, on_finished, inits)
         self.directory = PlaybackDirectory(self._studio.library)
         self._channels: dict[str, Channel] = {}
         self._keys: dict[bytes, Channel] | None = None  # None: to be made from the channels again
@@ -52,6 +56,8 @@ class ChannelHost:
         self._alive = folder / "alive"
         self._last_seen = self._read_alive()
         self._alive_task: asyncio.Task[None] | None = None
+        self.draining = False
+        """No broadcast begins any more; those that are open go on."""
 
     async def start(self, stores: Iterable[str] = ()) -> None:
         """Finishes what an earlier process left, in these stores (URLs), too; call before the first `configure`."""
@@ -108,6 +114,10 @@ class ChannelHost:
         """Which playback IDs play a recording. Raises `StoreError` when its store cannot be opened."""
         self.directory.set_asset(asset_id, self._studio.store(store_url), playback_ids, title)
 
+    def forget_asset(self, asset_id: str) -> None:
+        """No playback ID plays this recording any more."""
+        self.directory.forget_asset(asset_id)
+
     def remove(self, stream: StreamRef) -> None:
         """Ends the channel's broadcast and cuts its publisher. The journal stays until `forget`."""
         channel = self._channels.get(stream.uid)
@@ -146,6 +156,8 @@ class ChannelHost:
         channel = self._keys.get(self._hash(key)) if key else None
         if channel is None:
             raise UnknownKey
+        if self.draining and channel.broadcast is None:
+            raise Refused("NetStream.Publish.Failed", "This server is going away; try again in a moment.")
         channel.admit(session)
         self._touch()  # a kill before the next sign of life must not look like one long ago
         return channel

@@ -19,7 +19,12 @@ _LABELS = ("namespace", "name")
 _FIGURES = (
     ("bitrate", "onair_ingest_bitrate_bits", "What the publisher sends, in bits a second, over half a minute"),
     ("frame_rate", "onair_ingest_frame_rate", "Pictures a second, over half a minute"),
-    ("keyframe_interval", "onair_ingest_keyframe_interval_seconds", "Between the last two keyframes"),
+    ("keyframes", "onair_ingest_keyframes", "Keyframes of this connection"),
+    (
+        "keyframe_interval",
+        "onair_ingest_keyframe_interval_seconds",
+        "Between the last two keyframes, or since the last one if that is longer",
+    ),
     ("longest_keyframe_interval", "onair_ingest_longest_keyframe_interval_seconds", "The longest of this connection"),
     ("drift", "onair_ingest_drift_milliseconds", "How far media time lags behind the clock on the wall"),
     ("drift_deviation", "onair_ingest_drift_deviation_milliseconds", "Drift against its average of half a minute"),
@@ -27,10 +32,9 @@ _FIGURES = (
 
 
 class IngestCollector(Collector):
-    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, live window, health.
+    """Per LiveStream: whether a publisher is connected, bytes received, units dropped, media, live window, health.
 
-
-    `rejected` are the counts of `RtmpServer.rejected`.
+    `rejected` are the counts of `RtmpServer.rejected`; docs/operations.md says what each reason means.
     """
 
     def __init__(self, host: ChannelHost, rejected: Mapping[str, int]) -> None:
@@ -40,6 +44,9 @@ class IngestCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         connected = GaugeMetricFamily("onair_publisher_connected", "A publisher is connected", labels=_LABELS)
         received = CounterMetricFamily("onair_ingest_bytes", "Audio and video received, in bytes", labels=_LABELS)
+        media = GaugeMetricFamily(
+            "onair_broadcast_seconds", "Media of the running broadcast in complete segments", labels=_LABELS
+        )
         window = GaugeMetricFamily("onair_live_window_bytes", "Media held for viewers, in bytes", labels=_LABELS)
         dropped = CounterMetricFamily(
             "onair_dropped_units", "Units of the running broadcast that could not be used", labels=(*_LABELS, "reason")
@@ -48,6 +55,8 @@ class IngestCollector(Collector):
             labels = (channel.config.stream.namespace, channel.config.stream.name)
             connected.add_metric(labels, float(channel.connected))
             received.add_metric(labels, float(channel.bytes_received))
+            if channel.media_seconds is not None:
+                media.add_metric(labels, channel.media_seconds)
             window.add_metric(labels, float(channel.window.stored_bytes))
             for reason, count in channel.dropped.items():
                 dropped.add_metric((*labels, reason), float(count))
@@ -56,12 +65,12 @@ class IngestCollector(Collector):
         )
         for reason, count in self._rejected.items():
             rejected.add_metric((reason,), float(count))
-        yield from (connected, received, window, dropped, rejected)
+        yield from (connected, received, media, window, dropped, rejected)
         yield from _health({channel.config.stream: channel.health() for channel in self._host.channels})
 
 
 def _health(streams: Mapping[StreamRef, Figures]) -> Iterator[Metric]:
-    """The figures of those that publish, and their ratings as a state of its own each."""
+    """The figures that are known of those that publish, and their ratings as a state of its own each."""
     ratings = GaugeMetricFamily(
         "onair_ingest_health",
         "1 for the rating in force: excellent, good, poor or unknown",
@@ -74,6 +83,7 @@ def _health(streams: Mapping[StreamRef, Figures]) -> Iterator[Metric]:
     for field, name, text in _FIGURES:
         family = GaugeMetricFamily(name, text, labels=_LABELS)
         for stream, figures in streams.items():
-            if figures.rating is not Rating.UNKNOWN:
-                family.add_metric((stream.namespace, stream.name), float(getattr(figures, field)))
+            value = getattr(figures, field)
+            if value is not None:
+                family.add_metric((stream.namespace, stream.name), float(value))
         yield family

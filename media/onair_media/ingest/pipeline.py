@@ -6,18 +6,29 @@ One `Pipeline` lives as long as its broadcast does in this process, over any num
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from typing import Protocol
 
 import structlog
 
-from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem
-from onair_media.cmaf import CodecChanged, InitSegment, Output, Packager, Segment
+from onair_core.contract import BroadcastRef, ChannelConfig, IngestProblem, StreamRef
+from onair_core.playback.renditions import AUDIO, VIDEO, Rendition
+from onair_media.cmaf import (
+    CodecChanged,
+    Init,
+    InitSegment,
+    Output,
+    Packager,
+    Preparation,
+    Segment,
+    TrackIgnored,
+    TracksChanged,
+    WhenNeeded,
+)
 from onair_media.flv import (
-    AudioConfig,
     AudioFrame,
     MediaError,
     UnsupportedCodecError,
-    VideoConfig,
     VideoFrame,
     parse_audio,
     parse_video,
@@ -25,8 +36,12 @@ from onair_media.flv import (
 from onair_media.hls import DISCONTINUITIES_PER_EPOCH, LiveWindow
 from onair_media.ingest.health import Figures, Health
 from onair_media.recording import SEGMENTS_TO_PLAY, Recorder, RecordingTime, ResumePoint
+from onair_media.rtmp.rate import Rate
 
 log = structlog.get_logger(__name__)
+
+# Changes of the codec configuration in the middle of a connection; encoders that rotate or scale make a few an hour.
+CHANGES_PER_SECOND, CHANGES_AT_ONCE = 0.5, 10
 
 
 class PipelineListener(Protocol):
@@ -40,8 +55,13 @@ class PipelineListener(Protocol):
         """A track is waited for: `tick` is needed until it has come."""
 
     def segments_made(self) -> None: ...
+    def media_prepares(self, init: Future[Init]) -> None:
+        """An init segment is being made: no media may come until it is there."""
+
     def playable_now(self) -> None: ...
-    def codec_changed(self, change: CodecChanged) -> None: ...
+    def media_changed(self, change: CodecChanged | TracksChanged) -> None:
+        """What comes now belongs to another broadcast: its pipeline is to `take_over`."""
+
     def media_warning(self, reason: IngestProblem, message: str) -> None: ...
     def media_refused(self, reason: IngestProblem, message: str) -> None:
         """The publisher sends what cannot be taken: it has to be cut off."""
@@ -50,7 +70,7 @@ class PipelineListener(Protocol):
 class Pipeline:
     """See the module. `window` is filled from the second complete segment on; `recorder` None: nothing is kept.
 
-    `now` gives Unix seconds.
+    `now` gives Unix seconds. `inits` makes the init segments of pictures; None: the caller's thread does.
     """
 
     def __init__(
@@ -63,6 +83,7 @@ class Pipeline:
         resume: ResumePoint | None = None,
         *,
         now: Callable[[], float],
+        inits: Executor | None = None,
     ) -> None:
         self._broadcast = broadcast
         self._window = window
@@ -70,6 +91,9 @@ class Pipeline:
         self._listener = listener
         self._now = now
         self._max_bitrate = config.max_ingest_bitrate
+        self._stream = config.stream
+        self._audio_only = config.audio_only
+        self._metadata: Mapping[str, object] = {}
         self._packager = Packager(
             config.packaging,
             broadcast=broadcast,
@@ -78,7 +102,11 @@ class Pipeline:
             tracks=resume.tracks if resume else None,
             codecs=resume.codecs if resume else None,
             resumed=resume is not None,
+            prepare=WhenNeeded if inits is None else self._prepare,
         )
+        self._inits = inits
+        self._changes = Rate(CHANGES_PER_SECOND, CHANGES_AT_ONCE)
+        self._counted_changes = 0
         self.dropped = self._packager.dropped
         self.times: list[RecordingTime] = []
         """One entry for each stretch without a discontinuity, of what this pipeline has made."""
@@ -97,28 +125,39 @@ class Pipeline:
     def connect(self, wall: float) -> None:
         """A publisher's connection begins at Unix time `wall`."""
         self._refused = False
-        longest = float(self._packager.target_duration or 10)
-        self._health = Health(wall, max_bitrate=self._max_bitrate, longest_gop=longest)
+        self._metadata = {}
+        self._health = Health(wall, max_bitrate=self._max_bitrate, longest_gop=self._packager.longest_segment)
         self._packager.connect(wall)
 
-    def begin_with(self, configurations: tuple[VideoConfig | AudioConfig, ...]) -> None:
-        """What the publisher has already said of its tracks, to the pipeline of the broadcast before."""
-        self._packager.begin_with(configurations)
+    def take_over(self, before: Pipeline, change: CodecChanged | TracksChanged) -> None:
+        """Goes on with the connection of the broadcast before, and what it has already said and sent there."""
+        self.metadata(before._metadata)
+        frames = change.frames if isinstance(change, TracksChanged) else ()
+        self._take(self._packager.begin_with(change.configurations, frames))
 
     def video(self, timestamp: int, payload: bytes) -> None:
         """A video tag body; `timestamp` in milliseconds, modulo 2^32."""
         if self._refused:
+            return
+        if self._audio_only:  # in whatever codec
+            self.dropped["video of an audio-only stream"] += 1
+            self._health.received += len(payload)
             return
         packager = self._packager
         if packager.waiting:
             self._wait()
         try:
             for unit in parse_video(payload):
-                if isinstance(unit, VideoFrame):
-                    self._health.picture(timestamp, len(payload), keyframe=unit.keyframe)
+                overdue = isinstance(unit, VideoFrame) and self._health.picture(
+                    timestamp, len(payload), keyframe=unit.keyframe
+                )
                 outputs = packager.video(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+                if overdue:
+                    self._tell_problems()
+            if packager.changes != self._counted_changes:
+                self._count_changes()
         except MediaError as error:
             self._cannot_use(error)
 
@@ -136,11 +175,14 @@ class Pipeline:
                 outputs = packager.audio(timestamp, unit)
                 if outputs or not self._started:
                     self._take(outputs)
+            if packager.changes != self._counted_changes:
+                self._count_changes()
         except MediaError as error:
             self._cannot_use(error)
 
     def metadata(self, values: Mapping[str, object]) -> None:
         """`onMetaData`."""
+        self._metadata = values
         self._packager.metadata(values)
 
     def tick(self, elapsed: float) -> None:
@@ -177,6 +219,22 @@ class Pipeline:
         """Of the present connection, or the last one."""
         return self._health.figures(self._now())
 
+    def _prepare(self, make: Callable[[], Init]) -> Preparation:
+        assert self._inits is not None
+        init = self._inits.submit(make)
+        self._listener.media_prepares(init)
+        return init
+
+    def _count_changes(self) -> None:
+        """Each costs a discontinuity, an init segment, and a decoder to make it."""
+        made, self._counted_changes = self._packager.changes - self._counted_changes, self._packager.changes
+        if made and self._changes.left(self._now()) < made:
+            self._refuse(
+                IngestProblem.TOO_MANY_DISCONTINUITIES,
+                f"The codec configuration changed more than {CHANGES_AT_ONCE} times within seconds.",
+            )
+        self._changes.take(made)
+
     def _wait(self) -> None:
         self._packager.now = self._now()
         self._listener.media_waits()
@@ -193,15 +251,18 @@ class Pipeline:
         self._listener.media_refused(reason, message)
 
     def _take(self, outputs: Sequence[Output]) -> None:
-        if not self._started and (not self._packager.waiting or any(not isinstance(o, CodecChanged) for o in outputs)):
+        if not self._started and (not self._packager.waiting or any(isinstance(o, _KEPT) for o in outputs)):
             self._started = True
             self._listener.media_started()
         for output in outputs:
-            if isinstance(output, CodecChanged):
+            if isinstance(output, CodecChanged | TracksChanged):
                 self._refused = True  # what follows is for the pipeline of the next broadcast
-                self._listener.codec_changed(output)
+                self._listener.media_changed(output)
                 return
-            self._keep(output)
+            if isinstance(output, TrackIgnored):
+                self._listener.media_warning(IngestProblem.TRACK_IGNORED, _ignored(output.rendition, self._stream))
+            else:
+                self._keep(output)
         if outputs:
             self._listener.segments_made()
 
@@ -255,6 +316,7 @@ class Pipeline:
         for output in held:
             self._show(output)
         self._packager.set_steady()
+        self._health.longest_gop = self._packager.longest_segment
         self._listener.playable_now()
 
     def _show(self, output: InitSegment | Segment) -> None:
@@ -262,6 +324,23 @@ class Pipeline:
             self._window.add_init(output)
         else:
             self._window.add_segment(output)
+            if self._window.too_large and not self._refused:
+                self._refuse(
+                    IngestProblem.WINDOW_TOO_LARGE,
+                    "Three target durations of this stream take more memory than the class allows: lower the bitrate.",
+                )
+
+
+_KEPT = InitSegment | Segment
+
+
+def _ignored(rendition: Rendition, stream: StreamRef) -> str:
+    named = {VIDEO: "Video", AUDIO: "Sound"}.get(rendition, f"Another sound ({rendition})")
+    where = "" if stream.namespace == "default" else f" -n {stream.namespace}"
+    return (
+        f"{named} came that the broadcast began without: it is left out. Complete the broadcast "
+        f"(onair complete {stream.name}{where}), and the next one has it."
+    )
 
 
 _WHAT_WORKS = {

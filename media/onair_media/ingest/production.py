@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from onair_core.contract import BroadcastRef, ChannelConfig, StoreSettings, StreamRef
+from onair_core.contract import BroadcastRef, ChannelConfig, PackagingSettings, StoreSettings, StreamRef
 from onair_media import lifecycle
 from onair_media.cmaf import TrackInfo
 from onair_media.hls import LiveWindow
@@ -89,14 +89,21 @@ class Production:
             if self._recording is not None and self._recorded_epoch != self.ref.epoch:
                 self._record()
             self.pipeline = Pipeline(
-                self.ref, config, self._window, self._recorder, self._listener, self._resume, now=self._now
+                self.ref,
+                config,
+                self._window,
+                self._recorder,
+                self._listener,
+                self._resume,
+                now=self._now,
+                inits=self._studio.inits,
             )
         self.pipeline.connect(wall)
 
     def fail(self) -> None:
         """A defect: the pipeline cannot be used any more."""
         if self.pipeline is not None:
-            self._earlier, self._earlier_times = self._duration, self._times
+            self._earlier, self._earlier_times = self.duration, self._times
             self._resume = self.pipeline.resume_point
             self.pipeline = None
 
@@ -128,13 +135,14 @@ class Production:
         if recording is None:
             return {}
         return {
-            "duration": round(self._duration, 3),
+            "duration": round(self.duration, 3),
             "tracks": [_track_data(track) for track in recording.tracks],
             "recording_times": [msgspec.to_builtins(times) for times in self._times],
         }
 
     @property
-    def _duration(self) -> float:
+    def duration(self) -> float:
+        """Seconds of media in complete segments, over everything that was made of the broadcast."""
         if self.pipeline is None:
             return self._earlier
         return self._earlier + self.pipeline.media_end - (self._resume.media_end if self._resume else 0.0)
@@ -160,6 +168,11 @@ class Production:
             task = asyncio.get_running_loop().create_task(before.abandon())
             self._abandoned.add(task)
             task.add_done_callback(self._abandoned.discard)
+
+
+def live_window(settings: PackagingSettings) -> LiveWindow:
+    """A channel's, for as long as the channel is there."""
+    return LiveWindow(settings.live_window_seconds, max_bytes=settings.live_window_bytes)
 
 
 def _shown(broadcast: lifecycle.Broadcast, last_seen: float) -> float:

@@ -13,10 +13,11 @@ import structlog
 from onair_core.contract import DisconnectReason
 from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket
-from onair_media.ingest.session import Admission, PublisherSession, prepare
+from onair_media.ingest.parties import Admission
+from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.ticker import Ticker
 from onair_media.ingest.tls import TlsFiles
-from onair_media.ingest.wire import TLS_HANDSHAKE_RECORD, TlsWire, Wire
+from onair_media.ingest.wire import TLS_HANDSHAKE_RECORD, TlsWire, Wire, prepare
 from onair_media.rtmp import Limits, ServerConnection
 
 log = structlog.get_logger(__name__)
@@ -161,7 +162,8 @@ class RtmpServer:
         except OSError:
             first = b""
         if not first:
-            # A connect and close is a load balancer's health check: not worth a line.
+            # A connect and close is a load balancer's health check: not worth a line, but an attack is many of them.
+            self.rejected["ended_before_publish"] += 1
             self._give_up(sock)
             return
         secure = first[0] == TLS_HANDSHAKE_RECORD

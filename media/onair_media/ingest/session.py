@@ -1,26 +1,31 @@
 """One RTMP connection: deadlines, and the way from wire bytes to a channel.
 
 Until media flows, the event loop wakes the session for each packet, so that handshakes are quick; a live publisher is
-read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end. Either way one turn
-takes a bounded number of bytes and messages, and then the others are served first. When the server ends a connection it says why, half-closes, and reads on for a moment: closing with
-unread bytes would reset the connection and the encoder would never see the reason.
+read by the shared ticker instead, and the loop wakes it only when much has come at once, or the end (`rests`). Either
+way one turn takes a bounded number of bytes and messages, and then the others are served first; who sends too many is
+held back (`throttling`). When the server ends a connection it says why, half-closes, and reads on for a moment:
+closing with unread bytes would reset the connection and the encoder would never see the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-import socket
+from concurrent.futures import Future
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any
 
 import structlog
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import Ticket
+from onair_media.ingest.parties import Admission, Owner, Refused, Target, UnknownKey
+from onair_media.ingest.rests import FULL_BYTES, Rests
+from onair_media.ingest.throttling import Throttled, Verdict
 from onair_media.ingest.ticker import CATCH_UP_SECONDS, Ticker
-from onair_media.ingest.wire import READ_BUDGET, Wire, WireClosedError, WriteLimitError
+from onair_media.ingest.wire import READ_BUDGET, Wire, WireClosedError
 from onair_media.rtmp import (
     AudioMessage,
     Connected,
@@ -36,52 +41,10 @@ from onair_media.rtmp import (
 log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 2.0
-# Longest that a live socket is left alone: what a goodbye or a ping may wait.
-MAX_REST_TICKS = 8
-# A live socket asks to be read before the next tick when it holds as much: the kernel makes room for twice of it.
-FULL_BYTES = 512 * 1024
 # An unknown connection has little to say: it takes its turns in small pieces.
 WAITING_READ_BUDGET = 64 * 1024
 
 _connection_numbers = itertools.count(1)
-
-
-class Refused(Exception):
-    """A publisher is turned away: `code` is the NetStream status code, `str()` the description it is shown."""
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(description)
-        self.code = code
-
-
-class UnknownKey(Refused):
-    """No stream has this key: counted against the address it came from."""
-
-    def __init__(self) -> None:
-        super().__init__("NetStream.Publish.BadName", "No stream has this key.")
-
-
-class Target(Protocol):
-    """What a publisher publishes to."""
-
-    def video(self, session: PublisherSession, timestamp: int, payload: bytes) -> None: ...
-    def audio(self, session: PublisherSession, timestamp: int, payload: bytes) -> None: ...
-    def metadata(self, session: PublisherSession, values: dict[str, object]) -> None: ...
-    def left(self, session: PublisherSession, reason: DisconnectReason) -> None: ...
-    def quiet_seconds(self, session: PublisherSession) -> float:
-        """For how long nothing that this publisher sends, in real time, can make a difference to anybody."""
-
-
-class Admission(Protocol):
-    """Finds the target of a stream key, or raises `Refused`. The target hears `left` once for each `admit`."""
-
-    def admit(self, session: PublisherSession, key: str) -> Target: ...
-
-
-class Owner(Protocol):
-    """Who keeps the sessions: each is closed once, and never heard of again."""
-
-    def session_closed(self, session: PublisherSession) -> None: ...
 
 
 class _Stage(Enum):
@@ -133,13 +96,17 @@ class PublisherSession:
         self._next_turn: asyncio.TimerHandle | None = None
         self._writing = False
         self._bytes_before = 0
+        self._rests = Rests(self._last_media, asks=False)
+        self._throttled: Throttled | None = None
         self._watching = False
+        self._holds = 0
+        self._left_over = False  # messages behind what it was held for
         self._watch()
 
     @property
     def silent_for(self) -> float:
         """Seconds since the last audio or video."""
-        return self._loop.time() - self._last_media
+        return 0.0 if self._holds else self._loop.time() - self._last_media
 
     @property
     def _over(self) -> bool:
@@ -151,23 +118,36 @@ class PublisherSession:
 
     @property
     def _held_back(self) -> bool:
-        """It sent more messages than it may: they are taken at the next ticks, and nothing is read before."""
-        return self._stage is _Stage.LIVE and self._rtmp.throttled
+        """It sent more messages than it may, or is held: the rest is taken at a later tick, and nothing read before."""
+        return self._stage is _Stage.LIVE and (self._rtmp.throttled or self._holds > 0)
 
     def pump(self) -> bool:
         """Reads, handles and answers what has arrived; True when the socket had more than one turn's worth."""
         more = self._turn(thorough=False)
         if self._stage is _Stage.LIVE:
-            self._watch_unless(more or self._held_back)
+            self._watch_unless(more or self._held_back or not self._rests.asks)
         return more
 
     def rest_ticks(self, tick_seconds: float) -> int:
         """How many ticks the socket may be left alone; it calls by itself when it fills up, or ends."""
         target, taken = self._target, self.bytes_received - self._bytes_before
         self._bytes_before = self.bytes_received
-        if target is None or not taken or self._held_back:
-            return 0
-        return min(MAX_REST_TICKS, int(target.quiet_seconds(self) / tick_seconds))
+        quiet = 0.0 if target is None or self._held_back else target.quiet_seconds(self)
+        return self._rests.ticks(quiet, taken, self._loop.time(), tick_seconds)
+
+    def hold(self, preparation: Future[Any]) -> None:
+        """Nothing more is taken until this is done."""
+        self._holds += 1
+        preparation.add_done_callback(self._release_soon)
+
+    def _release_soon(self, _: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the process ends
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._holds -= 1
+        self._left_over = True
+        self._last_media = self._loop.time()
 
     def end(self, code: str, description: str, reason: DisconnectReason) -> None:
         """The server ends this connection and tells the encoder why. The target hears `left` with `reason`."""
@@ -197,7 +177,8 @@ class PublisherSession:
     def _read(self, *, thorough: bool) -> bool:
         waiting = self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS)
         try:
-            if self._held_back:
+            if self._held_back or self._left_over:
+                self._left_over = False
                 self._take(b"")
             if not self._held_back:
                 budget = WAITING_READ_BUDGET if waiting else READ_BUDGET
@@ -209,13 +190,10 @@ class PublisherSession:
             if self._closed:
                 return False
             self._send()
-        except WriteLimitError as error:
-            self._ticket.count(["max_unsent"])
-            self._lost(str(error))
-            return False
         except WireClosedError as error:
-            self._lost(str(error))
+            self._lost(error)
             return False
+        self._look_at_who_is_held_back()
         self._look_at_the_clock()
         return self._wire.more and not self._held_back and not self._closed
 
@@ -224,11 +202,8 @@ class PublisherSession:
             return
         try:
             self._rtmp.receive(data)
-            now = self._loop.time()
-            for event in self._rtmp.events(now):
-                self._handle(event, now)
-                if self._over:
-                    return
+            if not self._holds:
+                self._take_events(self._loop.time())
         except ProtocolError as error:
             log.info("protocol error", address=self.address, connection=self.number, reason=error.reason)
             self._ticket.count([error.limit])
@@ -237,6 +212,12 @@ class PublisherSession:
             return
         if not self._ticket.may_hold(self._rtmp.held):
             self._reject("waiting_bytes")
+
+    def _take_events(self, now: float) -> None:
+        for event in self._rtmp.events(now):
+            self._handle(event, now)
+            if self._over or self._holds:
+                return
 
     def _look_at_the_clock(self) -> None:
         if self._stage is _Stage.HANDSHAKE and self._rtmp.handshake_done:
@@ -250,13 +231,38 @@ class PublisherSession:
                 DisconnectReason.PUBLISHER_SILENT,
             )
 
+    def _look_at_who_is_held_back(self) -> None:
+        if not self._held_back:
+            self._throttled = None
+            return
+        now = self._loop.time()
+        if self._throttled is None:
+            if not self._rtmp.throttled:
+                return  # held for a preparation of ours, a moment
+            self._throttled = Throttled(now)
+            self._ticket.count(["messages_per_second"])
+        verdict = self._throttled.verdict(self._wire.peer_state(), now, self._deadlines.throttled)
+        if verdict is Verdict.LOST:
+            self._lost(WireClosedError("ended while it was held back"))
+        elif verdict is Verdict.TOO_LONG:
+            self._ticket.count(["throttled_deadline"])
+            self.end(
+                "NetStream.Publish.Failed",
+                f"Too many messages a second came for {self._deadlines.throttled:g} s.",
+                DisconnectReason.PROTOCOL_ERROR,
+            )
+
     def _readable(self) -> None:
         """A turn that the event loop gives, because bytes have come: any, or of a live publisher many."""
+        rested, before = self._stage is _Stage.LIVE, self.bytes_received
         more = self._turn(thorough=True)
-        self._watch_unless(more or self._held_back)
+        live = self._stage is _Stage.LIVE
+        if rested and live:
+            self._rests.called(self.bytes_received - before, self._loop.time())
+        self._watch_unless(more or self._held_back or (live and not self._rests.asks))
         if self._watching or self._closed:
             return
-        if self._stage is _Stage.LIVE:
+        if live:
             self._ticker.add(self)  # goes on at the next tick, not after its rest
         else:
             self._next_turn = self._loop.call_later(CATCH_UP_SECONDS, self._read_on)
@@ -293,7 +299,7 @@ class PublisherSession:
         try:
             self._wire.flush()
         except WireClosedError as error:
-            self._lost(str(error))
+            self._lost(error)
             return
         self._watch_for_room()
 
@@ -311,11 +317,11 @@ class PublisherSession:
         target = self._target
         if isinstance(event, VideoMessage):
             if target is not None:
-                self._last_media = now
+                self._heard(event.payload, now)
                 target.video(self, event.timestamp, event.payload)
         elif isinstance(event, AudioMessage):
             if target is not None:
-                self._last_media = now
+                self._heard(event.payload, now)
                 target.audio(self, event.timestamp, event.payload)
         elif isinstance(event, MetadataMessage):
             if target is not None:
@@ -327,6 +333,11 @@ class PublisherSession:
             self._finish()
         elif isinstance(event, Connected):
             self.encoder = event.flash_version
+
+    def _heard(self, payload: bytes, now: float) -> None:
+        """Empty messages are no media: a flood of them keeps nobody on the air."""
+        if payload:
+            self._last_media = now
 
     def _publish(self, key: str) -> None:
         try:
@@ -349,7 +360,7 @@ class PublisherSession:
         self._deadline.cancel()
         self._stage = _Stage.LIVE
         self._last_media = self._loop.time()
-        self._wire.wake_at(FULL_BYTES)
+        self._rests = Rests(self._last_media, asks=self._wire.wake_at(FULL_BYTES))
         self._ticker.add(self)
         self._ticket.published()
 
@@ -384,8 +395,12 @@ class PublisherSession:
         if self._next_turn is None:
             self._watch()
 
-    def _lost(self, how: str) -> None:
-        log.debug("connection closed", address=self.address, connection=self.number, how=how)
+    def _lost(self, end: WireClosedError) -> None:
+        log.debug("connection closed", address=self.address, connection=self.number, how=str(end))
+        if end.reason:
+            self._ticket.count([end.reason])
+        elif self._stage in (_Stage.HANDSHAKE, _Stage.COMMANDS):
+            self._ticket.count(["ended_before_publish"])
         self._leave(DisconnectReason.CONNECTION_LOST)
         self._close()
 
@@ -418,13 +433,3 @@ class PublisherSession:
         self._ticket.close()
         self._ticket.count(self._rtmp.ignored)
         self._owner.session_closed(self)
-
-
-def prepare(sock: socket.socket) -> None:
-    """Socket options of a publisher: a peer that vanished without a word is noticed by keepalive."""
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import structlog
@@ -38,9 +39,12 @@ REOPEN_TRIES, REOPEN_RETRY_SECONDS = 3, 0.5
 
 
 class Studio:
-    """`on_finished(recording)` is called when a recording has become video on demand."""
+    """`on_finished(recording)` is called when a recording has become video on demand. `inits`: see `Pipeline`."""
 
-    def __init__(self, folder: Path, clock: Clock, on_finished: Callable[[Recording], None]) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, on_finished: Callable[[Recording], None], inits: Executor | None = None
+    ) -> None:
+        self.inits = inits
         self.library = AssetLibrary()
         self._unfinished = UnfinishedFiles(folder)
         self._clock = clock

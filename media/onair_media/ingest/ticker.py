@@ -51,6 +51,8 @@ class Ticker:
             self._last = now
         # The next tick that there would be if nobody was left out: never later than what was planned.
         ticks = int((now - self._last) / self._seconds) + 1
+        if self._timer is not None:
+            ticks = min(ticks, self._ahead)  # the planned one may be overdue: then that is the next
         self._members[member] = ticks - 1
         if self._timer is None or ticks < self._ahead:
             self._schedule(ticks)

@@ -68,6 +68,9 @@ class TlsFiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
+        # librtmp on GnuTLS (Debian's, GStreamer's rtmpsink) takes a session ticket of TLS 1.3, which comes behind the
+        # handshake, for a broken connection. An encoder connects once an hour: it misses nothing.
+        context.num_tickets = 0
         try:
             context.load_cert_chain(self._certificate, self._key, password=no_password)
         except (OSError, ssl.SSLError) as error:

@@ -8,9 +8,11 @@ costs about 25 µs, whether it brings one packet or fifty milliseconds of stream
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Iterator
+from enum import Enum, auto
 
 READ_SIZE = 256 * 1024
 # One connection may bring this much per turn; then the others are served first.
@@ -18,16 +20,52 @@ READ_BUDGET = 1024 * 1024
 
 TLS_HANDSHAKE_RECORD = 0x16
 
+# A network that is gone is told from an encoder that has nothing to say: its kernel does not answer either. So it is
+# given up shortly before the silence would be; an outage of half this time ends nothing.
+UNREACHABLE_SECONDS = 14
+_PROBES_FROM_SECONDS, _PROBES_EVERY_SECONDS = 5, 3
+
 # Shared by all wires of the process: it is filled and consumed within one call, and never held across turns.
 _scratch = memoryview(bytearray(READ_SIZE))
 
 
+_PEER_FINISHED = getattr(select, "POLLRDHUP", 0)
+
+
 class WireClosedError(Exception):
-    """The peer ended the connection, or it broke; `str()` says how."""
+    """The peer ended the connection, or it broke; `str()` says how. `reason`: what metrics count it by, or nothing."""
+
+    def __init__(self, how: str, reason: str = "") -> None:
+        super().__init__(how)
+        self.reason = reason
 
 
-class WriteLimitError(WireClosedError):
-    """The peer does not read what it is sent."""
+class PeerState(Enum):
+    """What is known of the peer without reading on."""
+
+    OPEN = auto()
+    FINISHED = auto()  # sends no more: what it sent may be read to the end
+    GONE = auto()  # the connection is reset or broken
+
+
+def prepare(sock: socket.socket) -> None:
+    """Socket options of a publisher: a peer that vanished without a word is noticed within `UNREACHABLE_SECONDS`.
+
+    Keepalive does it while nothing is on the way to the peer, TCP_USER_TIMEOUT (RFC 5482) while something is, after
+    the socket was closed as well.
+    """
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    probes = (UNREACHABLE_SECONDS - _PROBES_FROM_SECONDS) // _PROBES_EVERY_SECONDS
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBES_FROM_SECONDS),
+        ("TCP_KEEPINTVL", _PROBES_EVERY_SECONDS),
+        ("TCP_KEEPCNT", probes),
+        ("TCP_USER_TIMEOUT", UNREACHABLE_SECONDS * 1000),
+    ):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class Wire:
@@ -69,13 +107,26 @@ class Wire:
                 return
         self.more = True
 
-    def wake_at(self, count: int) -> None:
+    def wake_at(self, count: int) -> bool:
         """Whoever polls the socket is woken when `count` bytes have come, or as many as it holds, or the end.
 
-        Linux makes room for twice as much, which is what lets a socket rest (tcp(7), SO_RCVLOWAT in socket(7)).
+        Linux makes room for twice as much, which is what lets a socket rest (tcp(7), SO_RCVLOWAT in socket(7)). False
+        where the system does not take it, or less than half of it: then each packet wakes.
         """
-        with contextlib.suppress(OSError):
+        try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) >= count / 2
+        except OSError:
+            return False
+
+    def peer_state(self) -> PeerState:
+        """Whether the peer has ended the connection, though bytes that came before the end are not read yet."""
+        poller = select.poll()
+        poller.register(self.socket, _PEER_FINISHED)
+        events = poller.poll(0)
+        if not events:
+            return PeerState.OPEN
+        return PeerState.GONE if events[0][1] & (select.POLLERR | select.POLLHUP) else PeerState.FINISHED
 
     def enough(self) -> None:
         """The `read` that is going on ends with what it has taken from the socket already."""
@@ -127,7 +178,7 @@ class Wire:
         if sent < len(data):
             self._unsent += data[sent:]
             if len(self._unsent) > self._max_unsent:
-                raise WriteLimitError("peer does not read")
+                raise WireClosedError("peer does not read", "max_unsent")
         self._end_when_sent()
 
     def _end_when_sent(self) -> None:
@@ -157,7 +208,8 @@ class TlsWire(Wire):
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
-            raise WireClosedError(f"TLS: {error.reason or 'handshake failed'}") from None
+            how = f"TLS: {error.reason or 'handshake failed'}"
+            raise WireClosedError(how, "" if self._established else "tls_handshake") from None
         finally:
             self._send(self._outgoing_bio.read())
         raise WireClosedError("end of stream")  # close_notify

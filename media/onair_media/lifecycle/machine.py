@@ -26,7 +26,8 @@ Events of a broadcast, always in this order (Mux's table; `asset.*` and `recordi
 * What cannot be taken (a codec, a bitrate) is told as a warning; the publisher is cut, the broadcast waits as usual.
 * A defect of the packaging costs the connection that met it: the publisher is cut, and the same broadcast goes on in
   another epoch with whoever comes inside the window.
-* Another codec ends the broadcast; the connection stays and belongs to the next one.
+* Another codec, or a further track before anyone could watch, ends the broadcast; the connection stays and belongs to
+  the next one.
 * A deadline that has passed counts before a publisher who arrives, however late its `Tick` is.
 * Inputs of connections that are not the publisher any more change nothing.
 """
@@ -43,7 +44,6 @@ from onair_media.lifecycle.model import (
     Admit,
     Broadcast,
     CloseConnection,
-    CodecChanged,
     Complete,
     Configure,
     CutPublisher,
@@ -51,6 +51,7 @@ from onair_media.lifecycle.model import (
     FinishBroadcast,
     Input,
     Leaving,
+    MediaChanged,
     MediaRefused,
     MediaStarted,
     NextEpoch,
@@ -200,12 +201,12 @@ class _Machine:
         else:
             self._end_without_window()
 
-    def codec_changed(self, given: CodecChanged) -> None:
+    def media_changed(self, given: MediaChanged) -> None:
         publisher = self.state.publisher
         if self.state.broadcast is None or publisher is None:
             return
-        self._disconnect(DisconnectReason.CODEC_CHANGED)
-        self._end(BroadcastEnd.CODEC_CHANGED)
+        self._disconnect(DisconnectReason(given.end.value))
+        self._end(given.end)
         self._set(publisher=publisher, broadcast=self._start(given.candidate, given.store))
         self.outputs.append(Admit(publisher))
         self._tell_connected(new=True)
@@ -382,7 +383,7 @@ _HANDLERS: dict[type[Input], Callable[[_Machine, Any], None]] = {
     Progressed: _Machine.progressed,
     RecordingReady: _Machine.recording_ready,
     PublisherLeft: _Machine.publisher_left,
-    CodecChanged: _Machine.codec_changed,
+    MediaChanged: _Machine.media_changed,
     MediaRefused: _Machine.media_refused,
     PackagerFailed: _Machine.packager_failed,
     Complete: _Machine.complete,

@@ -156,11 +156,15 @@ class PublisherLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class CodecChanged:
-    """The publisher sends another codec than the broadcast began with. `candidate` and `store` as on arrival."""
+class MediaChanged:
+    """The publisher sends another codec, or another track, than the broadcast began with: it `end`s.
+
+    `candidate` and `store` as on arrival.
+    """
 
     candidate: BroadcastRef
     store: str | None = None
+    end: BroadcastEnd = BroadcastEnd.CODEC_CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ Input = (
     | Progressed
     | RecordingReady
     | PublisherLeft
-    | CodecChanged
+    | MediaChanged
     | MediaRefused
     | PackagerFailed
     | Complete

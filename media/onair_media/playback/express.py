@@ -11,6 +11,8 @@ The connection stays this one's in either case, for aiohttp does not mind a view
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from onair_media.playback import replies
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        _give_up_in_the_kernel_as_well(transport, self._server.limits.idle_seconds)
         peer = transport.get_extra_info("peername")
         self.address = neighbourhood(peer[0]) if peer else ""
         self._admitted = self._server.opened(self)
@@ -96,6 +99,7 @@ class Connection(asyncio.Protocol):
             data = self._begun + data
         end = data.find(END)
         if (end if end >= 0 else len(data)) > self._server.limits.head_bytes:
+            self._server.metrics.reject("head_bytes")
             self._refuse(replies.HEAD_TOO_LARGE)
             return
         if end < 0 and may_become_a_head(data):
@@ -128,14 +132,17 @@ class Connection(asyncio.Protocol):
             self._unsent = unsent
             self._moved_at = now
         begun_at = self._begun_at
-        overdue = (
-            now - self._moved_at > limits.idle_seconds
-            or (begun_at is not None and now - begun_at > limits.head_seconds)
-            or now > self._answer_by
-        )
-        if overdue:
-            transport.abort()
-        return overdue
+        if begun_at is not None and now - begun_at > limits.head_seconds:
+            reason = "head_seconds"
+        elif now > self._answer_by:
+            reason = "answer_seconds"
+        elif now - self._moved_at > limits.idle_seconds:
+            reason = "idle_seconds"
+        else:
+            return False
+        self._server.metrics.reject(reason)
+        transport.abort()
+        return True
 
     # Inside
 
@@ -196,6 +203,7 @@ class Connection(asyncio.Protocol):
         elif ended or self._begun_at is None:
             self._begun_at = self._moved_at
         if self._unended.count > self._server.limits.head_bytes:
+            self._server.metrics.reject("head_bytes")
             self._abort()
         else:
             protocol.data_received(data)
@@ -203,3 +211,11 @@ class Connection(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _give_up_in_the_kernel_as_well(transport: asyncio.BaseTransport, seconds: float) -> None:
+    """What a viewer that vanished has not acknowledged would stay in the kernel for many minutes after `abort`."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):  # it has gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -16,7 +16,10 @@ _VIEWERS_SHARE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Numbers are generous: a viewer has one to six connections, and an idle one costs a few kilobytes."""
+    """Numbers are generous: a viewer has one to six connections, and an idle one costs a few kilobytes.
+
+    The names are the reasons that metrics count by.
+    """
 
     connections: int = 12_288
     per_address: int = 6_144
@@ -30,8 +33,6 @@ class Limits:
 
     idle_seconds: float = 75.0
     """Without a byte in either direction: longer than any player waits between two requests."""
-
-    sweep_seconds: float = 5.0
 
 
 def limits_of_process() -> Limits:
@@ -47,7 +48,10 @@ def limits_of_process() -> Limits:
 
 
 def answer_seconds(length: int) -> float:
-    """How long a viewer may take to receive `length` bytes; half of what the poorest video needs (256 kbit/s)."""
+    """How long a viewer may take to receive `length` bytes; half of what the poorest video needs (256 kbit/s).
+
+    Nobody has to change it: it follows from the media, not from the installation.
+    """
     return 75.0 + length / 32_768
 
 
@@ -68,17 +72,19 @@ class Crowd:
     """Counts connections, in all and by `neighbourhood`."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._by_address: Counter[str] = Counter()
         self._total = 0
 
-    def enter(self, address: str) -> bool:
-        """Whether there is room for one more from there; if so it counts until it leaves."""
-        if self._total >= self._limits.connections or self._by_address[address] >= self._limits.per_address:
-            return False
+    def enter(self, address: str) -> str | None:
+        """The limit that leaves no room for one more from there; None: there is room, and it counts until it leaves."""
+        if self._total >= self.limits.connections:
+            return "connections"
+        if self._by_address[address] >= self.limits.per_address:
+            return "per_address"
         self._total += 1
         self._by_address[address] += 1
-        return True
+        return None
 
     def leave(self, address: str) -> None:
         self._total -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,8 @@ from prometheus_client.registry import Collector
 class PlaybackMetrics(Collector):
     """Requests by kind (`multivariant`, `media`, `segment`, `page`) and status, and bytes of bodies by kind.
 
-    The kind `connection` is for those that were refused before there was a request.
+    The kind `connection` is for those that were refused before there was a request. What is refused or cut for a limit
+    is counted by its name as well.
 
     No playback ID is a label: their number has no bound. Counted in plain integers on the event loop, because
     a Counter's lock would be a tenth of what a playlist costs.
@@ -20,6 +22,7 @@ class PlaybackMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._counts: dict[tuple[str, int], list[int]] = {}
+        self._rejected: Counter[str] = Counter()
         if registry is not None:
             registry.register(self)
 
@@ -32,6 +35,10 @@ class PlaybackMetrics(Collector):
         counts[0] += 1
         counts[1] += size
 
+    def reject(self, reason: str) -> None:
+        """A viewer was turned away or cut for this limit."""
+        self._rejected[reason] += 1
+
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "onair_playback_requests", "Playback requests answered", labels=["kind", "status"]
@@ -43,5 +50,9 @@ class PlaybackMetrics(Collector):
             by_kind[kind] = by_kind.get(kind, 0) + size
         for kind, size in by_kind.items():
             sent.add_metric([kind], size)
-        yield requests
-        yield sent
+        rejected = CounterMetricFamily(
+            "onair_playback_rejected", "Viewers turned away or cut, by the limit that it was for", labels=["reason"]
+        )
+        for reason, count in self._rejected.items():
+            rejected.add_metric([reason], count)
+        yield from (requests, sent, rejected)

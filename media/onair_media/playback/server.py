@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 SWEEP_BATCH = 2_000
 """Connections that are looked at in one go: two milliseconds."""
 
+SWEEP_SECONDS = 5.0
+"""From one look at all connections to the next."""
+
 SWEEP_PAUSE_SECONDS = 0.02
 
 
@@ -34,12 +37,14 @@ class PlaybackServer:
         at_hand: Callable[[str], Playable | None],
         metrics: PlaybackMetrics,
         limits: Limits | None = None,
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self.at_hand = at_hand
         self.metrics = metrics
-        self.limits = limits or Limits()
         self._runner = runner
-        self._crowd = Crowd(self.limits)
+        self._sweep_seconds = sweep_seconds
+        self._crowd = Crowd(limits or Limits())
         self._turned_away = 0
         self._connections: set[Connection] = set()
         self._to_visit: list[Connection] = []
@@ -52,8 +57,17 @@ class PlaybackServer:
         server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=1024)
         self._listening.append(server)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self.limits.sweep_seconds, self._sweep)
+            self._sweeper = loop.call_later(self._sweep_seconds, self._sweep)
         return int(server.sockets[0].getsockname()[1])
+
+    @property
+    def limits(self) -> Limits:
+        """Those in force; set them, and they hold at once, for connections that are there too."""
+        return self._crowd.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._crowd.limits = limits
 
     async def close(self) -> None:
         """Stop listening and close what goes the short way; the runner's connections are the runner's."""
@@ -74,7 +88,9 @@ class PlaybackServer:
 
     def opened(self, connection: Connection) -> bool:
         """Whether there is room for it."""
-        if not self._crowd.enter(connection.address):
+        full = self._crowd.enter(connection.address)
+        if full is not None:
+            self.metrics.reject(full)
             self._turned_away += 1
             return False
         self._connections.add(connection)
@@ -98,7 +114,7 @@ class PlaybackServer:
         for connection in self._to_visit[-SWEEP_BATCH:]:
             connection.abort_if_overdue(now)
         del self._to_visit[-SWEEP_BATCH:]
-        pause = SWEEP_PAUSE_SECONDS if self._to_visit else self.limits.sweep_seconds
+        pause = SWEEP_PAUSE_SECONDS if self._to_visit else self._sweep_seconds
         self._sweeper = loop.call_later(pause, self._sweep)
         if self._turned_away and not self._to_visit:
             log.warning("viewers turned away: too many connections", times=self._turned_away)

@@ -14,6 +14,8 @@ Rules about encoders, all of them here:
 * A command with a transaction id gets a `_result`, an unknown one with null: Haivision waits for `_checkbw`. publish is
   answered by onStatus, closeStream and deleteStream (7.2.2.3) by nothing else, and an answer never.
   onFCPublish repeats the transaction id of FCPublish: Livestream Studio waits for it.
+* Nothing is played here: play and play2 are refused by an onStatus that rtmpdump and FFmpeg give up at; other players
+  would wait for media until the deadline. A connection that publishes goes on.
 * An application is served under the names of `APPLICATIONS` and no others.
 * The stream key is what follows the application in the URL or the stream name, without query string; it may stand in
   the application (`app/KEY`) with an empty stream name (`address`).
@@ -278,6 +280,8 @@ class ServerConnection:
                     "status", "NetStream.Unpublish.Success", "FCUnpublish accepted."))  # fmt: skip
                 self._result(transaction, None)
             return ended
+        elif name in ("play", "play2"):
+            self._refuse_play(stream)
         elif name == "getStreamLength":
             self._result(transaction, 0.0)
         elif isinstance(name, str) and name not in _ANSWERS:
@@ -336,6 +340,11 @@ class ServerConnection:
         self._publishing = stream or 1
         self._key = key
         return PublishRequested(app, key)
+
+    def _refuse_play(self, stream: int) -> None:
+        self._status(stream, "error", "NetStream.Play.Failed", "This port takes encoders; viewers watch over HTTP.")
+        if self._publishing is None:
+            raise ProtocolError("a player came to the publishers' port", "play")
 
     def _unpublish(self, command: object, stream: int, argument: object) -> Event | None:
         if self._publishing is None:

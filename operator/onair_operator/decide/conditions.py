@@ -10,9 +10,9 @@ from onair_operator.decide.times import timestamp
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether something holds, with its reason in one word and its message for people."""
+    """Whether something holds, with its reason in one word and its message for people. None: it cannot be said."""
 
-    holds: bool
+    holds: bool | None
     reason: str
     message: str = ""
 
@@ -21,7 +21,7 @@ def with_condition(
     conditions: list[dict[str, Any]], kind: str, verdict: Verdict, *, generation: int, now: float
 ) -> list[dict[str, Any]]:
     """The conditions with this one set; `now` is Unix seconds."""
-    status = "True" if verdict.holds else "False"
+    status = "Unknown" if verdict.holds is None else str(verdict.holds)
     before = next((c for c in conditions if c["type"] == kind), None)
     since = before["lastTransitionTime"] if before and before["status"] == status else timestamp(now)
     made = {

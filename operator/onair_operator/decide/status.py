@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from onair_core.contract import BroadcastEnd, EventType, IngestProblem, JournalEvent, Phase
+from onair_core.contract import BroadcastEnd, DisconnectReason, EventType, IngestProblem, JournalEvent, Phase
 from onair_operator.decide.conditions import Verdict, with_condition
 from onair_operator.decide.times import timestamp
 
 _INGEST_PROBLEMS = frozenset(problem.value for problem in IngestProblem)
+# Those for which an encoder is cut off: they stay until the next connection, so that one can see why.
+_CUTTING_PROBLEMS = _INGEST_PROBLEMS & {reason.value for reason in DisconnectReason}
 MAX_EVENTS = 20
 MAX_RECENT_ASSETS = 20
 
@@ -38,14 +40,14 @@ def stream_status_after(status: Status, event: JournalEvent, *, window: float, d
     elif event.type is EventType.STREAM_ACTIVE:
         made["phase"] = Phase.ACTIVE.value
     elif event.type is EventType.STREAM_DISCONNECTED:
-        made |= {"connected": False, "recording": False}
+        made |= {"connected": False, "recording": False} | _nobody_publishes(made, event.at)
         if "broadcast" in made:
             since = float(event.data.get("since", event.at))  # a killed process is missed when the next one starts
             away = {"disconnectedAt": timestamp(since), "deadline": timestamp(since + window)}
             made["broadcast"] = {**made["broadcast"], **away}
     elif event.type is EventType.STREAM_IDLE:
         over = event.data.get("reason") == BroadcastEnd.TEST_OVER
-        made |= {"connected": False, "recording": False}
+        made |= {"connected": False, "recording": False} | _nobody_publishes(made, event.at)
         made["phase"] = (Phase.DISABLED if disabled or over else Phase.IDLE).value
         made.pop("broadcast", None)
         made.pop("activeAsset", None)
@@ -53,10 +55,17 @@ def stream_status_after(status: Status, event: JournalEvent, *, window: float, d
 
 
 def _ingest_health(status: Status, verdict: Verdict, now: float) -> Status:
-    """What the newest connection sends: it changes once a connection at most, and says nothing of readiness."""
+    """What the newest connection sends: it changes a few times a connection at most, and says nothing of readiness."""
     generation = int(status.get("observedGeneration", 0))
     conditions = with_condition(status.get("conditions", []), "IngestHealthy", verdict, generation=generation, now=now)
     return {"conditions": conditions}
+
+
+def _nobody_publishes(status: Status, now: float) -> Status:
+    found = next((c for c in status.get("conditions", []) if c["type"] == "IngestHealthy"), None)
+    if found is not None and found["status"] == "False" and found["reason"] in _CUTTING_PROBLEMS:
+        return {}
+    return _ingest_health(status, Verdict(None, "NotPublishing", "No encoder is publishing."), now)
 
 
 def with_event(

@@ -56,6 +56,7 @@ def channel_config(
             segment_seconds=float(cls.packaging.segment_seconds),
             part_milliseconds=cls.packaging.part_milliseconds,
             live_window_seconds=float(cls.packaging.live_window_seconds),
+            live_window_bytes=cls.packaging.live_window_mebibytes * 1024 * 1024,
         ),
         asset=AssetSettings(
             store=StoreSettings(url=store) if recorded and store else None,

@@ -17,7 +17,7 @@ Times are Unix seconds.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -178,6 +178,7 @@ def append_journal(
     Raises `ValueError` when the records are not in rising order: taking them in would lose some.
     """
     previous: JournalCursor | None = None
+    entries, journal = list(log.entries), log.journal
     for event in events:
         position = JournalCursor(event.epoch, event.n)
         if previous is not None and position <= previous:
@@ -185,9 +186,10 @@ def append_journal(
         previous = position
         if position <= log.journal:
             continue
-        log = replace(
-            _append(
+        entries.append(
+            _entry(
                 log,
+                log.next_seq + len(entries) - len(log.entries),
                 event.type,
                 f"journal/{event.epoch}.{event.n}",
                 snapshot(event),
@@ -195,10 +197,10 @@ def append_journal(
                 now=now,
                 broadcast=event.broadcast,
                 reason=str(event.data.get("reason", "")),
-            ),
-            journal=position,
+            )
         )
-    return log
+        journal = position
+    return _with(log, entries, journal)
 
 
 def append_own(
@@ -219,7 +221,8 @@ def append_own(
     own_id = event_id(log.subject.uid, source, event_type)
     if own_id in log.own or any(entry.id == own_id for entry in log.entries):
         return log
-    log = _append(log, event_type, source, snapshot, at=at, now=at, broadcast=None, reason=reason)
+    entry = _entry(log, log.next_seq, event_type, source, snapshot, at=at, now=at, broadcast=None, reason=reason)
+    log = _with(log, [*log.entries, entry], log.journal)
     return replace(log, own=(*log.own, own_id)[-OWN_IDS_KEPT:])
 
 
@@ -250,8 +253,15 @@ def with_subject(log: EventLog, subject: Subject) -> EventLog:
     return log if subject == log.subject else replace(log, subject=subject)
 
 
-def _append(
+def _with(log: EventLog, entries: Sequence[Entry], journal: JournalCursor) -> EventLog:
+    """The log with new entries behind those that it has."""
+    added = len(entries) - len(log.entries)
+    return replace(log, next_seq=log.next_seq + added, entries=tuple(entries), journal=journal)
+
+
+def _entry(
     log: EventLog,
+    seq: int,
     event_type: EventType,
     source: str,
     snapshot: Snapshot,
@@ -260,9 +270,9 @@ def _append(
     now: float,
     broadcast: BroadcastRef | None,
     reason: str,
-) -> EventLog:
-    entry = Entry(
-        seq=log.next_seq,
+) -> Entry:
+    return Entry(
+        seq=seq,
         id=event_id(log.subject.uid, source, event_type),
         type=event_type,
         at=at,
@@ -273,4 +283,3 @@ def _append(
         broadcast=broadcast,
         reason=reason,
     )
-    return replace(log, next_seq=log.next_seq + 1, entries=(*log.entries, entry))

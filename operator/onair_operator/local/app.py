@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -21,7 +22,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY, generate_latest
 
 from onair_core.local_state import LocalState
-from onair_core.manifests import Problem
+from onair_core.manifests import LimitsSpec, Problem
 from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.ingest import runtime
 from onair_media.ingest.host import ChannelHost
@@ -32,7 +33,7 @@ from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, li
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, is_everywhere, reachable
 from onair_operator.local.control import Control
-from onair_operator.local.limits import port_limits
+from onair_operator.local.limits import http_limits, port_limits
 from onair_operator.local.patience import insist
 from onair_operator.local.requests import waiting
 from onair_operator.local.secrets import root_secret
@@ -97,6 +98,7 @@ async def _running(
         state.folder / "ingest",
         on_journal=lambda ref: control.journal_grew(ref) if control else None,
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
+        inits=ThreadPoolExecutor(1, thread_name_prefix="init"),
     )
     host.directory.complete = False
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,13 @@ async def _running(
         shutdown_timeout=HTTP_SHUTDOWN_SECONDS,
     )
     await runner.setup()
-    http = PlaybackServer(runner, host.directory.at_hand, metrics, limits_of_process())
+    room = limits_of_process()
+    http = PlaybackServer(runner, host.directory.at_hand, metrics, room)
+
+    def limit(spec: LimitsSpec) -> None:
+        rtmp.set_limits(*port_limits(spec))
+        http.limits = http_limits(spec.http, room)
+
     deliverer = Deliverer(
         logs,
         policy=OutboundPolicy(allow_loopback=options.allow_loopback, allow_networks=options.allow_networks),
@@ -145,14 +153,15 @@ async def _running(
             logs=logs,
             deliverer=deliverer,
             report=report,
-            limit=lambda spec: rtmp.set_limits(*port_limits(spec)),
+            limit=limit,
         )
         stack.push_async_callback(deliverer.stop)
         stack.push_async_callback(_take_in_last, control)
         await host.start(control.stores())
         stack.push_async_callback(host.stop)
-        REGISTRY.register(collector)
-        stack.callback(REGISTRY.unregister, collector)
+        for counts in (collector, metrics):
+            REGISTRY.register(counts)
+            stack.callback(REGISTRY.unregister, counts)
         await insist(control.reconcile)  # a full disk is waited for, as later on
         host.directory.complete = True
         await control.start_endpoints()

@@ -103,6 +103,12 @@ def condition(value: dict[str, Any], kind: str) -> dict[str, Any]:
     return next((c for c in found if c["type"] == kind), {})
 
 
+def ingest_problem(stream: dict[str, Any]) -> dict[str, str] | None:
+    """What is wrong with what a stream's encoder sends, or was cut off for: its reason and message."""
+    found = condition(stream, "IngestHealthy")
+    return {"reason": found["reason"], "message": found["message"]} if found.get("status") == "False" else None
+
+
 def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"

@@ -102,4 +102,6 @@ def _show(entry: Entry, output: str) -> None:
         click.echo(yaml.safe_dump([shown(entry)], sort_keys=False, allow_unicode=True), nl=False)
     else:
         broadcast = entry.broadcast.id if entry.broadcast is not None else ""
-        click.echo(f"{timestamp(entry.at)}  {entry.seq:>4}  {entry.type:<38} {broadcast:<24} {entry.reason}".rstrip())
+        message = entry.data.get("warning", {}).get("message", "")
+        why = f"{entry.reason}: {message}" if message else entry.reason
+        click.echo(f"{timestamp(entry.at)}  {entry.seq:>4}  {entry.type:<38} {broadcast:<24} {why}".rstrip())

@@ -14,9 +14,14 @@ TIMEOUT_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Figures:
-    """Of one stream. `health`: excellent, good, poor or unknown. `dropped`: units by reason."""
+    """Of one stream. `health`: excellent, good, poor or unknown. `dropped`: units by reason.
 
+    `media`: seconds of the running broadcast; None: there is none.
+    """
+
+    connected: bool = False
     health: str = "unknown"
+    media: float | None = None
     values: dict[str, float] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -24,6 +29,14 @@ class Figures:
         """A figure for people; empty when it is not known."""
         value = self.values.get(name)
         return "" if value is None else f"{value / scale:.1f}{unit}"
+
+
+def figures_if_running(state: LocalState) -> dict[tuple[str, str], Figures]:
+    """As `read_figures`; none of any stream when no process answers."""
+    try:
+        return read_figures(state)
+    except LocalStateError:
+        return {}
 
 
 def read_figures(state: LocalState) -> dict[tuple[str, str], Figures]:
@@ -49,6 +62,10 @@ def parse_figures(text: str) -> dict[tuple[str, str], Figures]:
             if sample.name == "onair_ingest_health":
                 if sample.value:
                     figures.health = labels["rating"]
+            elif sample.name == "onair_publisher_connected":
+                figures.connected = bool(sample.value)
+            elif sample.name == "onair_broadcast_seconds":
+                figures.media = sample.value
             elif sample.name == "onair_dropped_units_total":
                 figures.dropped[labels["reason"]] = int(sample.value)
             elif sample.name.startswith("onair_ingest_"):

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import click
 
+from onair_core.addresses import HostPort
 from onair_core.local_state import DEFAULT_STATE_DIR
-
-
-def _address(context: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080", context, param)
-    return host.strip("[]"), int(port)
 
 
 @click.command()
@@ -29,16 +23,14 @@ def _address(context: click.Context, param: click.Parameter, value: str) -> tupl
 )
 @click.option(
     "--rtmp",
-    callback=_address,
-    metavar="HOST:PORT",
+    type=HostPort(),
     default="0.0.0.0:5222",
     show_default=True,
     help="Where encoders come in.",
 )
 @click.option(
     "--http",
-    callback=_address,
-    metavar="HOST:PORT",
+    type=HostPort(),
     default="127.0.0.1:8080",
     show_default=True,
     help="Where viewers come in.",
@@ -78,9 +70,9 @@ def local(
 
     import uvloop
 
+    from onair_core.logs import set_up_logs
     from onair_operator.local.app import Options, StartError, serve
     from onair_operator.local.banner import print_ready, report_problems
-    from onair_operator.local.logs import set_up_logs
     from onair_operator.local.secrets import RootSecretError
 
     set_up_logs(log_format, verbose=verbose)

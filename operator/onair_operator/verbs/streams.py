@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from onair_core.local_state import LocalState, LocalStateError
 from onair_core.playback.paths import watch_page
 from onair_operator.decide.times import unix_time
 from onair_operator.local.bookkeeping import for_people
@@ -17,6 +17,7 @@ from onair_operator.verbs.common import (
     clear_errors,
     condition,
     duration,
+    ingest_problem,
     namespace_option,
     note_if_stopped,
     opened,
@@ -25,7 +26,7 @@ from onair_operator.verbs.common import (
     show_table,
     state_dir_option,
 )
-from onair_operator.verbs.figures import Figures, read_figures
+from onair_operator.verbs.figures import Figures, figures_if_running
 
 _COLUMNS = ("NAMESPACE", "NAME", "PHASE", "CONNECTED", "READY", "PLAYBACK", "AGE")
 _WIDE = (*_COLUMNS[:-1], "HEALTH", "BITRATE", "ASSET", "WATCH", "AGE")
@@ -50,7 +51,7 @@ def streams(name: str | None, namespace: str | None, output: str, state_dir: Pat
         return
     now = time.time() if state.is_running() else None
     rows = []
-    figures = _figures(state) if output == "wide" else {}
+    figures = figures_if_running(state) if output == "wide" else {}
     for stream in found:
         of_it = figures.get((stream["metadata"]["namespace"], stream["metadata"]["name"]), Figures())
         rows.append(stream_row(stream, now=now, figures=of_it if output == "wide" else None))
@@ -60,14 +61,6 @@ def streams(name: str | None, namespace: str | None, output: str, state_dir: Pat
         if ready.get("status") == "False":
             click.echo(f"{stream['metadata']['name']}: {ready['reason']}: {ready['message']}", err=True)
     note_if_stopped(state)
-
-
-def _figures(state: LocalState) -> dict[tuple[str, str], Figures]:
-    """None of any stream, when no process answers."""
-    try:
-        return read_figures(state)
-    except LocalStateError:
-        return {}
 
 
 def stream_row(stream: dict[str, Any], *, now: float | None, figures: Figures | None) -> list[object]:
@@ -84,12 +77,19 @@ def stream_row(stream: dict[str, Any], *, now: float | None, figures: Figures | 
     ]
     if figures is not None:
         row += [
-            figures.health if figures.health != "unknown" else "",
+            _health(stream, figures),
             figures.text("bitrate_bits", 1e6, "M"),
             status.get("activeAsset"),
             watch_page(playback[0]["url"]) if playback else "",
         ]
     return [*row, age(metadata.get("creationTimestamp"))]
+
+
+def _health(stream: dict[str, Any], figures: Figures) -> str:
+    """How well it comes in, and what is wrong with it."""
+    problem = ingest_problem(stream)
+    shown = (figures.health if figures.health != "unknown" else "", problem["reason"] if problem else "")
+    return ", ".join(text for text in shown if text)
 
 
 def _connected(status: dict[str, Any], now: float | None) -> str:
@@ -125,8 +125,8 @@ def assets(name: str | None, namespace: str | None, output: str, state_dir: Path
         shown = [for_people(value) for value in found]
         show_structured(shown[0] if name else shown, output)
         return
-    now = time.time() if state.is_running() else None
-    rows = [asset_row(asset, now=now, wide=output == "wide") for asset in found]
+    figures = figures_if_running(state) if any(asset.get("status", {}).get("isLive") for asset in found) else {}
+    rows = [asset_row(asset, figures, wide=output == "wide") for asset in found]
     show_table(_ASSET_WIDE if output == "wide" else _ASSET_COLUMNS, rows, "No recordings yet.")
 
 
@@ -135,17 +135,18 @@ def _began(asset: dict[str, Any]) -> tuple[str, str]:
     return asset.get("status", {}).get("startedAt") or metadata.get("creationTimestamp", ""), metadata["name"]
 
 
-def asset_row(asset: dict[str, Any], *, now: float | None, wide: bool) -> list[object]:
-    """One line of the table. `now`: Unix seconds, None when no process runs."""
+def asset_row(asset: dict[str, Any], figures: Mapping[tuple[str, str], Figures], *, wide: bool) -> list[object]:
+    """One line of the table. `figures`: of the streams of the running process, by namespace and name."""
     metadata, status = asset["metadata"], asset.get("status", {})
+    stream = asset["spec"].get("liveStream", {}).get("name")
     playback = status.get("playback", [])
     row: list[object] = [
         metadata["namespace"],
         metadata["name"],
         status.get("state"),
         status.get("isLive", False),
-        _duration(status, now),
-        asset["spec"].get("liveStream", {}).get("name"),
+        _duration(status, figures.get((metadata["namespace"], stream), Figures()).media),
+        stream,
         ",".join(entry["id"] for entry in playback),
     ]
     if wide:
@@ -153,10 +154,10 @@ def asset_row(asset: dict[str, Any], *, now: float | None, wide: bool) -> list[o
     return [*row, age(metadata.get("creationTimestamp"))]
 
 
-def _duration(status: dict[str, Any], now: float | None) -> str:
-    """While it grows, the time since it began: status has its duration only now and then."""
+def _duration(status: dict[str, Any], media: float | None) -> str:
+    """While it grows, what the process says: status has its duration only now and then."""
     if status.get("isLive"):
-        return f"{duration(now - unix_time(status['startedAt']))}+" if now and "startedAt" in status else ""
+        return "" if media is None else f"{duration(media)}+"
     return duration(status["duration"]) if "duration" in status else ""
 
 

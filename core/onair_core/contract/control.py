@@ -1,0 +1,89 @@
+"""The control port of an ingest pod (DESIGN: Outside faces): what the operator asks, and what it hears.
+
+| request | body | answer |
+|---|---|---|
+| `GET /v1/events?after=EPOCH.N` | | lines of JSON, one `JournalEvent` each, without an end |
+| `PUT /v1/config` | `PodConfig` | `Applied` |
+| `POST /v1/broadcasts/{id}/complete` | | 204; 404 when that broadcast is not open |
+| `POST /v1/drain` | | `Drained` |
+
+Each request carries `Authorization: Bearer <token>`. Whatever is asked twice does the same once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+from onair_core.contract.config import ChannelConfig
+
+CONFIG_PATH = "/v1/config"
+EVENTS_PATH = "/v1/events"
+DRAIN_PATH = "/v1/drain"
+COMPLETE_PATH = "/v1/broadcasts/{id}/complete"
+
+# An empty line comes at least this often: either side sees that the other one is gone.
+SIGN_OF_LIFE_SECONDS = 10.0
+
+_CURSOR = re.compile(r"(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})")
+
+
+class Cursor(msgspec.Struct, frozen=True, order=True):
+    """A place in a channel's journal: everything up to event `n` of `epoch` is known."""
+
+    epoch: int = 0
+    n: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.n}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Raises ValueError."""
+        found = _CURSOR.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not EPOCH.N")
+        return cls(int(found[1]), int(found[2]))
+
+
+class ServedAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that the pod serves: `store` is the URL of where it is kept."""
+
+    id: str
+    store: str
+    playback_ids: tuple[str, ...]
+    title: str = ""
+
+
+class PodConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an ingest pod has to know, always the whole of it.
+
+    `taken`: up to where the operator has the journal in its EventLog. The pod may forget that, and begins no epoch that
+    is not above it, whatever became of its volume.
+    """
+
+    channel: ChannelConfig
+    title: str = ""
+    assets: tuple[ServedAsset, ...] = ()
+    taken: Cursor = Cursor()
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A configuration is in force. `hash` is its `config_hash`; `problems` are sentences for people."""
+
+    hash: str
+    problems: tuple[str, ...] = ()
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """The pod begins no broadcast any more. `idle`: none is open, so nothing is lost with it."""
+
+    idle: bool
+
+
+def config_hash(config: PodConfig) -> str:
+    """The same for equal configurations, and only for those. `taken` is no part of it: it moves with every event."""
+    content = msgspec.json.encode(msgspec.structs.replace(config, taken=Cursor()), order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:32]

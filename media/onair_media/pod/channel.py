@@ -1,0 +1,129 @@
+"""The pod's one channel, as the operator asked for it, and its journal, as the operator reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+
+from onair_core.contract import Applied, Cursor, JournalEvent, PodConfig, StreamRef, config_hash
+from onair_media.ingest.channel import Channel
+from onair_media.ingest.host import ChannelHost
+from onair_media.store import StoreError
+
+log = structlog.get_logger(__name__)
+
+
+class OtherStreamError(Exception):
+    """A configuration for another LiveStream: this pod is not meant."""
+
+
+class PodChannel:
+    """`host` calls `journal_grew` when there are new events."""
+
+    def __init__(self, host: ChannelHost, stream: StreamRef) -> None:
+        self._host = host
+        self._stream = stream
+        self._assets: set[str] = set()
+        self._grown = asyncio.Event()
+        self._read = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self.applied: Applied | None = None
+        """None until the first configuration is in force."""
+        self.told = Cursor()
+        """Up to where the operator has read the journal."""
+
+    @property
+    def _channel(self) -> Channel | None:
+        return self._host.channel(self._stream)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no broadcast is open, so that nothing ends with the pod."""
+        return self._channel is None or self._channel.broadcast is None
+
+    @property
+    def newest(self) -> Cursor:
+        """The newest event that is durable."""
+        channel = self._channel
+        events = channel.journal.after(0, 0) if channel is not None else []
+        return Cursor(events[-1].epoch, events[-1].n) if events else Cursor()
+
+    async def configure(self, config: PodConfig) -> Applied:
+        """Puts a configuration into force. Raises `OtherStreamError`."""
+        if config.channel.stream != self._stream:
+            raise OtherStreamError(f"this pod is for {self._stream}, uid {self._stream.uid}")
+        async with self._turn:
+            await self._host.configure(config.channel, (config.taken.epoch, config.taken.n))
+            channel = self._channel
+            assert channel is not None
+            channel.journal.acknowledge(config.taken.epoch, config.taken.n)
+            self._host.set_title(self._stream, config.title)
+            problems = tuple(self._serve_assets(config))
+            self._told(config.taken)
+            applied = self.applied = Applied(config_hash(config), problems)
+        return applied
+
+    def journal_grew(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    async def events(self, after: Cursor, patience: float) -> AsyncIterator[list[JournalEvent]]:
+        """The durable events behind `after`, and those to come; nothing at all every `patience` seconds without any."""
+        while True:
+            grown, channel = self._grown, self._channel
+            events = channel.journal.after(after.epoch, after.n) if channel is not None else []
+            if events:
+                after = Cursor(events[-1].epoch, events[-1].n)
+            elif not await _happens(grown, patience):
+                yield []
+                continue
+            else:
+                continue
+            yield events
+            self._told(after)
+
+    async def all_told(self) -> None:
+        """Waits until the operator has read everything that is durable."""
+        while self.told < self.newest:
+            self._read.clear()
+            await self._read.wait()
+
+    def _told(self, cursor: Cursor) -> None:
+        self.told = max(self.told, cursor)
+        self._read.set()
+
+    def complete(self, broadcast: str) -> bool:
+        """Ends that broadcast; False when it is not open."""
+        channel = self._channel
+        if channel is None or channel.broadcast is None or channel.broadcast.ref.id != broadcast:
+            return False
+        self._host.complete(self._stream, broadcast)
+        return True
+
+    def drain(self) -> bool:
+        """No broadcast begins any more. True when none is open."""
+        self._host.draining = True
+        return self.idle
+
+    def _serve_assets(self, config: PodConfig) -> list[str]:
+        problems = []
+        for gone in self._assets - {asset.id for asset in config.assets}:
+            self._host.forget_asset(gone)
+        self._assets = {asset.id for asset in config.assets}
+        for asset in config.assets:
+            try:
+                self._host.set_asset(asset.id, asset.store, set(asset.playback_ids), asset.title)
+            except StoreError as error:
+                problems.append(f"Asset {asset.id} cannot be played: {error}")
+        return problems
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
