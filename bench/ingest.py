@@ -9,7 +9,7 @@ as one write or, with `--mtu`, in pieces of 1448 bytes. CPU is what the schedule
 in percent of one core per stream, from when the first segments have left the live window. Servers take turns inside
 each round, so that they meet the same weather.
 
-`--processes`: a server of its own for each publisher, as pods are. `--tls`: RTMPS; nginx ends the TLS in front of its
+`--processes`: a server of its own for each publisher, as pods are (`onair ingest` instead of `onair local`). `--tls`: RTMPS; nginx ends the TLS in front of its
 RTMP module, in the same worker.
 """
 
@@ -32,7 +32,7 @@ from pathlib import Path
 
 from encoder import Load, load_stream, push
 from process import await_port, cpu_seconds, resident_mb
-from servers import WINDOW_SECONDS, Nginx, OnAir, Pyrtmp, Server
+from servers import WINDOW_SECONDS, Nginx, OnAir, OnAirPod, Pyrtmp, Server
 
 SERVERS: dict[str, type[Server]] = {server.name: server for server in (OnAir, Nginx, Pyrtmp)}
 # pyrtmp takes about 3 % of a core for one stream at best.
@@ -134,7 +134,7 @@ def _started(
             own.mkdir()
             folder.chmod(0o755)
             own.chmod(0o755)
-            servers.append(SERVERS[name]())
+            servers.append(OnAirPod() if processes and name == OnAirPod.name else SERVERS[name]())
             running.append(servers[-1].start(own, 1 if processes else load.count, tls=load.tls))
             await_port(servers[-1].port)
         each = 1 if processes else load.count

@@ -10,9 +10,11 @@ import venv
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from encoder import CACHE
 from process import free_port, have, wait_for
 
+from onair_core.contract import ChannelConfig, PackagingSettings, PlaybackEntry, PodConfig, StreamRef
 from onair_media.ingest.tls import self_signed
 
 _NGINX_MODULES = Path("/usr/lib/nginx/modules")
@@ -107,6 +109,43 @@ kind: Secret
 metadata: {{name: bench-{index}}}
 stringData: {{streamKey: {key}}}
 """
+
+
+class OnAirPod:
+    """The process of an ingest pod: one channel, and no control plane beside it."""
+
+    name = "OnAir"
+
+    def available(self, *, tls: bool = False) -> bool:
+        return True
+
+    def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]:
+        assert count == 1
+        self.port, self.http, control, probes = (free_port() for _ in range(4))
+        channel = ChannelConfig(
+            stream=StreamRef("bench", "bench-0", "uid-0"),
+            keys=tuple(self.keys(1)),
+            playback=(PlaybackEntry("main", "bench-stream-0"),),
+            packaging=PackagingSettings(live_window_seconds=WINDOW_SECONDS),
+        )
+        self_signed(folder)
+        for suffix in ("crt", "key"):
+            (folder / f"rtmps.{suffix}").rename(folder / f"tls.{suffix}")
+        (folder / "config.json").write_bytes(msgspec.json.encode(PodConfig(channel=channel)))
+        (folder / "token").write_text("token-of-the-benchmark-that-nobody-uses")
+        addresses = {"rtmp": self.port, "http": self.http, "control": control, "probes": probes}
+        command = ["ingest", f"--config={folder}", f"--data={folder / 'data'}"]
+        command += [f"--{name}=127.0.0.1:{port}" for name, port in addresses.items()]
+        command += [f"--rtmps={folder}"] if tls else []
+        log = (folder / "log").open("wb")
+        return subprocess.Popen([Path(sys.executable).with_name("onair"), *command], stdout=log, stderr=log)
+
+    def keys(self, count: int) -> list[str]:
+        return [KEY.format(index) for index in range(count)]
+
+    def check(self) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/bench-stream-0/video.m3u8", timeout=5) as answer:
+            assert answer.read().count(b"#EXTINF") >= 2
 
 
 class Nginx:
