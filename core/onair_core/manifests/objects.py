@@ -59,7 +59,77 @@ class AllowedNamespaces(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
+class ServiceSpec(_Spec, frozen=True, kw_only=True):
+    type: str = "ClusterIP"
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class TlsSpec(_Spec, frozen=True, kw_only=True):
+    secret_name: str
+
+
+class EmptyDirSpec(_Spec, frozen=True, kw_only=True):
+    size_limit: int | str | None = None
+
+
+class ClaimSpec(_Spec, frozen=True, kw_only=True):
+    size: int | str
+    storage_class_name: str | None = None
+
+
+class VolumeSpec(_Spec, frozen=True, kw_only=True):
+    """Of journal and recordings; both None: an emptyDir without a limit."""
+
+    empty_dir: EmptyDirSpec | None = None
+    persistent_volume_claim: ClaimSpec | None = None
+
+
+class ResourcesSpec(_Spec, frozen=True, kw_only=True):
+    """Kubernetes quantities by resource."""
+
+    requests: dict[str, int | str] = msgspec.field(default_factory=lambda: {"cpu": "50m", "memory": "256Mi"})
+    limits: dict[str, int | str] = msgspec.field(default_factory=dict)
+
+
+class TolerationSpec(_Spec, frozen=True, kw_only=True, omit_defaults=True):
+    key: str | None = None
+    operator: str = "Equal"
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class SpreadSpec(_Spec, frozen=True, kw_only=True):
+    topology_key: str
+    max_skew: int = 1
+    when_unsatisfiable: str = "ScheduleAnyway"
+
+
+class PullSecretRef(_Spec, frozen=True, kw_only=True):
+    name: str
+
+
+class PodSpec(_Spec, frozen=True, kw_only=True):
+    """How and where ingest pods run."""
+
+    resources: ResourcesSpec = ResourcesSpec()
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
+    tolerations: tuple[TolerationSpec, ...] = ()
+    topology_spread_constraints: tuple[SpreadSpec, ...] = ()
+    image_pull_secrets: tuple[PullSecretRef, ...] = ()
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    priority_class_name: str | None = None
+
+
 class IngestSpec(_Spec, frozen=True, kw_only=True):
+    """`image`, `tls`, `service`, `volume` and `pod` are of clusters only."""
+
+    image: str | None = None
+    tls: TlsSpec | None = None
+    service: ServiceSpec = ServiceSpec()
+    volume: VolumeSpec = VolumeSpec()
+    pod: PodSpec = PodSpec()
     start: str = "Always"
     hostname: str | None = None
     takeover: str = "Never"
