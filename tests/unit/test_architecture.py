@@ -76,6 +76,13 @@ def test_pure_media_parts_do_not_know_their_users(part: str) -> None:
         assert not bad, f"{file}: {bad}"
 
 
+@pytest.mark.parametrize("part", ["desired", "decide"])
+def test_what_is_wanted_and_decided_is_pure(part: str) -> None:
+    for file in files("onair_operator", part):
+        bad = {n for n in imports(file) if n.split(".")[0] in IO_MODULES | KUBERNETES}
+        assert not bad, f"{file}: {bad}"
+
+
 def test_no_package_shadows_the_standard_library() -> None:
     assert not (ROOT / "operator" / "__init__.py").exists()
 

@@ -2,6 +2,7 @@
 
 * `config`  the desired state of one channel, from the control plane to an ingest pod
 * `control` how the two talk: the control port of an ingest pod
+* `settings` what the pod's Secret has in it
 * `events`  what an ingest pod's journal tells, from the pod to the control plane
 """
 

@@ -78,8 +78,9 @@ def decide_incarnation(
 ) -> Decision:
     """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the newest that is not being deleted.
 
-    `recorded`: the highest incarnation that status knows; no number is given twice. `lost`: names of pods that are known
-    dead: their node is gone and they do not answer. `keeps_volume`: pods share a claim, so one ends before the next begins.
+    `recorded`: the highest incarnation that status knows; no number is given twice. `lost`: names of pods that are
+    known dead: their node is gone and they do not answer. `keeps_volume`: pods share a claim, so one ends before the
+    next begins.
     """
     known = sorted(pods, key=_number)
     stopping = [pod for pod in known if "deletionTimestamp" in pod["metadata"] and _name(pod) not in lost]

@@ -1,7 +1,7 @@
 """What tells whether something rendered is the same as before.
 
-The hash of a pod says when a new incarnation is needed; `onair_core.contract.config_hash` says when a live pod has to be
-told (`PUT /v1/config`). Neither contains the other: a pod's configuration is in its Secret.
+The hash of a pod says when a new incarnation is needed; `onair_core.contract.config_hash` says when a live pod has to
+be told (`PUT /v1/config`). Neither contains the other: a pod's configuration is in its Secret.
 """
 
 from __future__ import annotations

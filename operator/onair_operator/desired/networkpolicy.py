@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from onair_core.contract import StoreSettings
 from onair_operator.desired import ports
 from onair_operator.desired.labels import child_metadata, stream_selector
 from onair_operator.desired.naming import network_policy_name
@@ -41,7 +42,7 @@ def network_policy(provision: Provision) -> dict[str, Any]:
     }
 
 
-def _egress(store: Any) -> list[dict[str, Any]]:
+def _egress(store: StoreSettings | None) -> list[dict[str, Any]]:
     """Nothing for a store on the volume: such a pod asks nobody anything.
 
     For an object store DNS and its port, wherever they are: addresses of buckets change, and network plugins do not

@@ -8,13 +8,11 @@ from typing import Any
 
 import msgspec
 
+from onair_core.contract.settings import CERTIFICATE, CONFIG, KEY, TOKEN
 from onair_operator.desired.addresses import ingest_addresses
 from onair_operator.desired.labels import child_metadata
 from onair_operator.desired.naming import pod_name, stream_key_secret_name
 from onair_operator.desired.provision import Provision
-
-# What `onair ingest` looks for in the folder that the pod's Secret is mounted at.
-CONFIG, TOKEN, CERTIFICATE, PRIVATE_KEY = "config.json", "token", "tls.crt", "tls.key"  # noqa: S105 - names of files
 
 
 def stream_key_secret(provision: Provision) -> dict[str, Any] | None:
@@ -40,7 +38,7 @@ def pod_secret(provision: Provision) -> dict[str, Any]:
         CONFIG: config,
         TOKEN: provision.control.token,
         CERTIFICATE: provision.control.certificate,
-        PRIVATE_KEY: provision.control.private_key,
+        KEY: provision.control.private_key,
     }
     return _secret(provision, pod_name(provision.stream.name, provision.incarnation), data)
 

@@ -12,13 +12,15 @@ _REASON = "is for clusters and not applied here: without a cluster there are no 
 
 def unapplied_fields(manifests: Iterable[Manifest]) -> list[Problem]:
     """Each with file and line; the objects count all the same."""
-    problems = []
+    problems: list[Problem] = []
     for manifest in manifests:
         if manifest.identity[0] != "LiveStreamClass":
             continue
         given = spec_of(manifest.value, LiveStreamClassSpec).ingest
         usual = LiveStreamClassSpec().ingest
-        for name in _CLUSTER_ONLY:
-            if getattr(given, name) != getattr(usual, name):
-                problems.append(manifest.document.problem(("spec", "ingest", name), _REASON))
+        problems += [
+            manifest.document.problem(("spec", "ingest", name), _REASON)
+            for name in _CLUSTER_ONLY
+            if getattr(given, name) != getattr(usual, name)
+        ]
     return problems
