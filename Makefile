@@ -6,10 +6,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PYTEST_ARGS ?=
+KUBELAB := PYTHONPATH=tests/cluster $(BIN)/python -m kubelab
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: pyproject.toml tools/venv.sh
 	tools/venv.sh $(PYTHON) $(VENV) media,operator
@@ -41,10 +42,25 @@ test: $(VENV)/.installed-dev player ## Everything that can run here; says what w
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
 	$(BIN)/pytest tests/media tests/crd tests/e2e $(PYTEST_ARGS)
+	$(KUBELAB) build  # minutes, the first time: not beside tests of live media
+	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.installed-dev ## The unit tests: under a minute
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
+
+NODES ?= 1
+.PHONY: cluster-up
+cluster-up: $(VENV)/.installed-dev ## A Kubernetes cluster that stays; prints what your shell needs. NODES=2 for two
+	@$(KUBELAB) up --nodes $(NODES)
+
+.PHONY: cluster-image
+cluster-image: $(VENV)/.installed-dev player ## OnAir's image into that cluster, as the files are now; prints its name
+	@$(KUBELAB) image
+
+.PHONY: cluster-down
+cluster-down: $(VENV)/.installed-dev ## Take that cluster down, and what killed tests left
+	@$(KUBELAB) down
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## ruff (lint, format) and mypy --strict

@@ -20,5 +20,5 @@ if [ ! -x "$folder/bin/pip" ]; then
         "$python" -m venv "$folder"
     fi
 fi
-echo "Installing OnAir [$extras] into $folder (about a minute) …"
+echo "Installing OnAir [$extras] into $folder (about a minute) …" >&2
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,24 @@ async def test_the_system_clock_is_looked_at_only_while_nothing_runs_on_it(
     channel.complete(channel.broadcast.ref.id)
     stage.host._look_at_clock()
     assert not ties, "the encoder has yet to be cut"
+
+
+async def test_a_refusal_ends_the_connection_behind_the_segments_that_caused_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two segments come out at once, the first one is too much: the connection's last segment is the third."""
+    channel = await stage.channel(config())
+    await stage.live(channel, 4)
+    pipeline = channel._production.pipeline
+    assert pipeline is not None
+    last_one = channel.window._current._listed[-1]  # type: ignore[union-attr]
+    first, second = (replace(last_one, number=last_one.number + n) for n in (1, 2))
+    numbers: list[int] = []
+    keep = pipeline._window.add_segment
+    monkeypatch.setattr(
+        pipeline._window, "add_segment", lambda segment: (numbers.append(segment.number), keep(segment))
+    )
+    monkeypatch.setattr(type(pipeline._window), "too_large", True)
+    pipeline._take([first, second])
+    assert numbers[:2] == [first.number, second.number]
+    assert (await told(channel, E.STREAM_DISCONNECTED)).data["reason"] == "LiveWindowTooLarge"

@@ -116,6 +116,8 @@ class Pipeline:
         self._held: list[InitSegment | Segment] | None = []  # until the window has begun
         self._started = False
         self._refused = False
+        self._refusal: tuple[IngestProblem, str] | None = None
+        self._taking = False
         self._health = Health(now(), max_bitrate=None, longest_gop=0.0)
 
     def limit_bitrate(self, max_bitrate: int | None) -> None:
@@ -247,10 +249,26 @@ class Pipeline:
             self._refuse(reason, f"{error.codec} cannot be packaged: {_WHAT_WORKS[error.kind]}.")
 
     def _refuse(self, reason: IngestProblem, message: str) -> None:
+        """Told when what was made is kept: the end of the connection makes the segment that comes after it."""
         self._refused = True
-        self._listener.media_refused(reason, message)
+        self._refusal = self._refusal or (reason, message)
+        if not self._taking:
+            self._tell_refusal()
+
+    def _tell_refusal(self) -> None:
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            self._listener.media_refused(*refusal)
 
     def _take(self, outputs: Sequence[Output]) -> None:
+        self._taking = True
+        try:
+            self._take_each(outputs)
+        finally:
+            self._taking = False
+        self._tell_refusal()
+
+    def _take_each(self, outputs: Sequence[Output]) -> None:
         if not self._started and (not self._packager.waiting or any(isinstance(o, _KEPT) for o in outputs)):
             self._started = True
             self._listener.media_started()
