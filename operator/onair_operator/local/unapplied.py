@@ -1,4 +1,4 @@
-"""What of valid manifests has no meaning without a cluster, told instead of ignored (docs/decisions/011). Pure."""
+"""What of valid manifests has no meaning without a cluster, told instead of ignored (docs/decisions/012). Pure."""
 
 from __future__ import annotations
 
