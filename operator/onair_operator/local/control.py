@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from onair_core.contract import EventType, JournalEvent, StreamRef
+from onair_core.contract import EventType, JournalEvent, LimitsSpec, StreamRef
 from onair_core.local_state import LocalState
-from onair_core.manifests import COMPLETE, LimitsSpec, Problem, Validated, load, validate
+from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
