@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -143,7 +143,7 @@ class Client:
         """Raises `NotFound`."""
         return await self._read("get", resource, resource.path(namespace, name), {}, "application/json")
 
-    async def pages(self, selection: Selection, *, limit: int = PAGE) -> AsyncIterator[Page]:
+    async def pages(self, selection: Selection, *, limit: int = PAGE) -> AsyncGenerator[Page, None]:
         """A list, part by part. Raises `Gone` when it takes so long that its moment is forgotten (five minutes)."""
         accept = _METADATA.format(list="List") if selection.metadata_only else "application/json"
         path, query = selection.resource.path(selection.namespace), selection.query
@@ -173,7 +173,7 @@ class Client:
             return await self.list_all(selection, limit=0)
         return Page(items, resource_version)
 
-    async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[WatchEvent]:
+    async def watch(self, selection: Selection, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
         """What happens after `resource_version`, until the API server ends the watch (after 5 to 10 minutes).
 
         Raises `Gone` when that is too long ago, `Unreachable` when the connection is cut or silent for too long.

@@ -2,7 +2,7 @@
 
 | what happens | what follows |
 |---|---|
-| the watch ends, is cut, says nothing for too long | another from the same position, after a growing delay if it brought nothing |
+| the watch ends, is cut, says nothing for too long | another from the same position; later each time that one brings nothing |
 | 410: the position is too old (or a list went out of date half-way) | a list, which tells what vanished meanwhile |
 | 401, 403, 404 (the CRD is not there yet), 5xx | tried again for ever, ever more slowly; `trouble` says why |
 
@@ -55,6 +55,7 @@ class Reflector:
         self._handlers: list[Handler] = []
         self._listed = False
         self._heard: float | None = None
+        self._moved = False  # the watch brought something: a list alone is no progress when a watch cannot follow it
 
     def on_change(self, handler: Handler) -> None:
         """Calls `handler(key, old, new)` for each change from now on; see `store.Change`."""
@@ -71,7 +72,7 @@ class Reflector:
         return len(self._store)
 
     def learn(self, answered: Object) -> None:
-        """Takes in what the API server answered to a write, so that its echo is no news. It must match the selection."""
+        """Takes in what the API server answered to a write, so its echo is no news. It has to match the selection."""
         self._tell(self._store.learn(answered))
 
     def silent_for(self) -> float:
@@ -81,8 +82,9 @@ class Reflector:
     async def run(self) -> None:
         """Follows, until it is cancelled."""
         failures = 0
+        trouble: KubeError | None
         while True:
-            heard_before = self._heard
+            self._moved = False
             try:
                 if not self._listed:
                     await self._list()
@@ -92,7 +94,7 @@ class Reflector:
                 self._listed, trouble = False, error
             except KubeError as error:
                 trouble = error
-            failures = 1 if self._heard != heard_before else failures + 1
+            failures = 1 if self._moved else failures + 1
             self._note(trouble)
             await self._sleep(self._backoff.delay(failures, self._chance()))
 
@@ -113,6 +115,7 @@ class Reflector:
         async with aclosing(self._client.watch(self.selection, str(self._store.position))) as events:
             async for event in events:
                 self._hear()
+                self._moved = True
                 self._tell(self._store.watched(event.kind, event.object))
 
     def _tell(self, changes: Iterable[Change]) -> None:
