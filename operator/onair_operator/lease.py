@@ -1,8 +1,10 @@
 """Leader election over a Lease: of all replicas, one works; another takes over when it has not been heard of.
 
 The clocks of two machines are never compared. A rival counts from when it *saw* the lease change, the holder from when
-it *sent* the renewal, which was before that: so the holder knows first that its time is over. `decide` is pure; `Election`
-asks the API server. The lease is written with its resourceVersion, so of two who try at once one fails.
+it *sent* the renewal, which was before that: so the holder knows first that its time is over. The lease is written with
+its resourceVersion, so of two who try at once one fails. `decide` is pure; `Election` asks the API server.
+
+`identity` is new with each process (the pod's name is not: a container that restarted would take itself for the holder).
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ class Election:
         name: str,
         identity: str,
         *,
-        terms: Terms = Terms(),  # noqa: B008 - frozen
+        terms: Terms = Terms(),
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -185,12 +187,15 @@ class Election:
 
     async def _release(self) -> None:
         """Nobody holds it from now on. Tried once; without it the others wait for its duration."""
-        if not self.leading.is_set() or self._lease is None:
+        if not self.leading.is_set():
             return
         self.may_write_until = float("-inf")
         try:
             async with asyncio.timeout(self._terms.renew_every):
-                await self._write(self._lease["spec"] | {"holderIdentity": ""})
+                await self._look()  # a renewal may have been cut short, and have happened
+                spec = self._seen.spec or {}
+                if spec.get("holderIdentity") == self._identity:
+                    await self._write(spec | {"holderIdentity": ""})
         except (KubeError, TimeoutError) as error:
             _log.warning("the lease was not given back", error=str(error) or "no answer in time")
 

@@ -2,7 +2,7 @@
 
 | what happens | what follows |
 |---|---|
-| the watch ends, is cut, says nothing for too long | another from the same position; later each time that one brings nothing |
+| the watch ends, is cut, says nothing for too long | another from the same position; ever later if they bring nothing |
 | 410: the position is too old (or a list went out of date half-way) | a list, which tells what vanished meanwhile |
 | 401, 403, 404 (the CRD is not there yet), 5xx | tried again for ever, ever more slowly; `trouble` says why |
 
