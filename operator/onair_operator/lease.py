@@ -4,7 +4,7 @@ The clocks of two machines are never compared. A rival counts from when it *saw*
 it *sent* the renewal, which was before that: so the holder knows first that its time is over. The lease is written with
 its resourceVersion, so of two who try at once one fails. `decide` is pure; `Election` asks the API server.
 
-`identity` is new with each process (the pod's name is not: a container that restarted would take itself for the holder).
+`identity` is new with each process. The pod's name is not: a container that restarted would take itself for the holder.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from virtual_time import now, virtually
 
 from onair_core.kube.client import Client
 from onair_core.kube.errors import Unreachable, api_error
 from onair_operator.lease import Election, LeaseLost, Seen, Terms, Turn, decide, held
-from virtual_time import now, virtually
 
 WALL = datetime(2026, 11, 24, 12, 0, 0, 5, UTC)
 THEIRS = {"holderIdentity": "other", "leaseDurationSeconds": 20, "leaseTransitions": 3}
@@ -90,7 +90,7 @@ class OneLease:
         return dict(self.lease)
 
     def candidate(self, identity: str) -> Election:
-        return Election(cast(Client, self), "onair", "operator", identity, wall=lambda: WALL + timedelta(seconds=now()))
+        return Election(cast("Client", self), "onair", "operator", identity, wall=lambda: WALL + timedelta(seconds=now()))
 
 
 def test_one_leads_and_a_clean_stop_hands_over_at_the_next_look() -> None:

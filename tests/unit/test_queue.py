@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from virtual_time import now, virtually
 
 from onair_core.backoff import Backoff
 from onair_core.kube.errors import KubeError, api_error
 from onair_operator.queue import WorkQueue
-from virtual_time import now, virtually
 
 Work = Callable[[str], Awaitable[float | None]]
 
