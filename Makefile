@@ -40,7 +40,7 @@ test: $(VENV)/.installed-dev player ## Everything that can run here; says what w
 	tools/test-tools.sh
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
-	$(BIN)/pytest tests/media tests/crd tests/e2e $(PYTEST_ARGS)
+	$(BIN)/pytest tests/media tests/kube tests/crd tests/e2e $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.installed-dev ## The unit tests: under a minute

@@ -90,7 +90,9 @@ class OneLease:
         return dict(self.lease)
 
     def candidate(self, identity: str) -> Election:
-        return Election(cast("Client", self), "onair", "operator", identity, wall=lambda: WALL + timedelta(seconds=now()))
+        return Election(
+            cast("Client", self), "onair", "operator", identity, wall=lambda: WALL + timedelta(seconds=now())
+        )
 
 
 def test_one_leads_and_a_clean_stop_hands_over_at_the_next_look() -> None:
