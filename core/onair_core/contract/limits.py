@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 
-class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     pass
 
 
