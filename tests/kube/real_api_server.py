@@ -1,6 +1,6 @@
 """etcd and a kube-apiserver that can be killed and started again, from the binaries that `make cluster-up` has built.
 
-No TLS authority, no RBAC: one token that may do everything. It is for what only a real API server does.
+No TLS authority, and one token that may do everything. It is for what only a real API server does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RealApiServer:
         self._etcd, self._etcd_peers, self._port = free_ports(3)
         key = ec.generate_private_key(ec.SECP256R1())
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-        (folder / "sa.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+        (folder / "sa.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, plain))
         (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
         self.login = Fixed(
             Login(
@@ -77,7 +77,7 @@ class RealApiServer:
             f"--service-account-signing-key-file={self._folder}/sa.key",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.199.0.0/24",
-            "--authorization-mode=AlwaysAllow",
+            "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
         )
         async with Client(self.login) as client:

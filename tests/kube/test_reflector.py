@@ -94,6 +94,17 @@ async def test_a_crd_that_is_not_there_yet_is_waited_for(client: Client, server:
         assert follower.names() == {"a"} and follower.reflector.trouble is None
 
 
+async def test_a_watch_that_is_open_again_is_no_trouble_before_it_brings_anything(
+    client: Client, server: ApiServer
+) -> None:
+    server.lists.append(page(7))
+    server.watches += [refusal(503), refusal(503), stream(SILENT)]
+    async with following(client) as follower:
+        await follower.until(lambda: follower.reflector.trouble is not None)
+        await follower.until(lambda: follower.reflector.trouble is None)
+        assert not follower.told
+
+
 async def test_a_handler_that_fails_harms_nobody_else(client: Client, server: ApiServer) -> None:
     server.lists.append(page(7, pod("a", 3), pod("b", 4)))
     follower = Follower(client)

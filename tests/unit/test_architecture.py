@@ -14,6 +14,14 @@ PACKAGES = {
     "onair_operator": ROOT / "operator" / "onair_operator",
 }
 PURE_MEDIA = ("rtmp", "flv", "cmaf", "hls", "lifecycle")
+PURE_FILES = (
+    "core/onair_core/backoff.py",
+    "core/onair_core/kube/errors.py",
+    "core/onair_core/kube/frames.py",
+    "core/onair_core/kube/resources.py",
+    "core/onair_core/kube/store.py",
+    "operator/onair_operator/schedule.py",
+)
 IO_MODULES = {"asyncio", "socket", "ssl", "aiohttp", "uvloop", "obstore", "time", "threading", "subprocess", "pathlib"}
 KUBERNETES = {"kopf", "kubernetes"}
 
@@ -66,6 +74,12 @@ def test_pure_media_parts_do_no_io(part: str) -> None:
     for file in files("onair_media", part):
         bad = {n for n in imports(file) if n.split(".")[0] in IO_MODULES}
         assert not bad, f"{file}: {bad}"
+
+
+@pytest.mark.parametrize("file", PURE_FILES, ids=str)
+def test_pure_files_do_no_io(file: str) -> None:
+    bad = {n for n in imports(ROOT / file) if n.split(".")[0] in IO_MODULES}
+    assert not bad, f"{file}: {bad}"
 
 
 @pytest.mark.parametrize("part", PURE_MEDIA)

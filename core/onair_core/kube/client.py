@@ -173,8 +173,12 @@ class Client:
             return await self.list_all(selection, limit=0)
         return Page(items, resource_version)
 
-    async def watch(self, selection: Selection, resource_version: str) -> AsyncGenerator[WatchEvent, None]:
+    async def watch(
+        self, selection: Selection, resource_version: str, *, opened: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[WatchEvent, None]:
         """What happens after `resource_version`, until the API server ends the watch (after 5 to 10 minutes).
+
+        `opened` is called when the API server has agreed to it: the first event may be a minute away.
 
         Raises `Gone` when that is too long ago, `Unreachable` when the connection is cut or silent for too long.
         """
@@ -195,6 +199,7 @@ class Client:
             ) as response:
                 code = response.status
                 self._observe(Call("watch", selection.resource, code, self._now() - began))
+                opened()
                 while True:
                     async with asyncio.timeout(silence):
                         chunk = await response.content.readany()

@@ -112,7 +112,8 @@ class Reflector:
         self.synced.set()
 
     async def _watch(self) -> None:
-        async with aclosing(self._client.watch(self.selection, str(self._store.position))) as events:
+        position = str(self._store.position)
+        async with aclosing(self._client.watch(self.selection, position, opened=self._hear)) as events:
             async for event in events:
                 self._hear()
                 self._moved = True
