@@ -43,7 +43,7 @@ test: $(VENV)/.installed-dev player ## Everything that can run here; says what w
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
 	$(BIN)/pytest tests/media tests/crd tests/e2e $(PYTEST_ARGS)
 	$(KUBELAB) build  # minutes, the first time: not beside tests of live media
-	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
+	$(BIN)/pytest tests/kube tests/cluster $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.installed-dev ## The unit tests: under a minute

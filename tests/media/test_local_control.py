@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from onair_core.contract import EventType
+from onair_core.contract import EventType, LimitsSpec
 from onair_core.local_state import LocalState
-from onair_core.manifests import LimitsSpec, Problem
+from onair_core.manifests import Problem
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.host import ChannelHost
 from onair_operator.eventlog import FileEventLogs

@@ -25,7 +25,9 @@ from onair_core.contract import (
     Cursor,
     Drained,
     EventType,
+    HttpLimitsSpec,
     JournalEvent,
+    LimitsSpec,
     PlaybackEntry,
     PodConfig,
     StoreSettings,
@@ -181,6 +183,24 @@ async def test_a_configuration_takes_effect_and_says_which_it_is(pod: Pod) -> No
     assert await pod.get(f"http://127.0.0.1:{pod.http}/keynote-playback.m3u8") == 404
     assert await pod.get(f"http://127.0.0.1:{pod.http}/another-playback.m3u8") == 412
     assert (await pod.put(msgspec.structs.replace(changed, taken=Cursor(7, 3)))).hash == applied.hash
+
+
+async def test_the_limits_of_the_class_hold_in_a_pod(pod: Pod) -> None:
+    limits = LimitsSpec(max_connections=1, http=HttpLimitsSpec(max_connections=1))
+    await pod.put(msgspec.structs.replace(pod.config, limits=limits))
+    first, second = [await asyncio.open_connection("127.0.0.1", pod.rtmp) for _ in range(2)]
+    async with asyncio.timeout(10):
+        assert await second[0].read() == b"", "there is room for one"
+    for _, writer in (first, second):
+        writer.close()
+
+
+async def test_probes_and_metrics_need_no_token(pod: Pod) -> None:
+    assert await pod.get(f"http://127.0.0.1:{pod.probes}/livez") == 200
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{pod.probes}/metrics") as answer:
+        text = await answer.text()
+    assert 'onair_publisher_connected{name="keynote",namespace="events"} 0.0' in text
+    assert "onair_playback_requests_total" in text and KEY not in text and TOKEN not in text
 
 
 async def test_nothing_is_told_or_done_without_the_token(pod: Pod) -> None:

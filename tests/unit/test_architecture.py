@@ -14,6 +14,14 @@ PACKAGES = {
     "onair_operator": ROOT / "operator" / "onair_operator",
 }
 PURE_MEDIA = ("rtmp", "flv", "cmaf", "hls", "lifecycle")
+PURE_FILES = (
+    "core/onair_core/backoff.py",
+    "core/onair_core/kube/errors.py",
+    "core/onair_core/kube/frames.py",
+    "core/onair_core/kube/resources.py",
+    "core/onair_core/kube/store.py",
+    "operator/onair_operator/schedule.py",
+)
 IO_MODULES = {"asyncio", "socket", "ssl", "aiohttp", "uvloop", "obstore", "time", "threading", "subprocess", "pathlib"}
 KUBERNETES = {"kopf", "kubernetes"}
 
@@ -68,11 +76,24 @@ def test_pure_media_parts_do_no_io(part: str) -> None:
         assert not bad, f"{file}: {bad}"
 
 
+@pytest.mark.parametrize("file", PURE_FILES, ids=str)
+def test_pure_files_do_no_io(file: str) -> None:
+    bad = {n for n in imports(ROOT / file) if n.split(".")[0] in IO_MODULES}
+    assert not bad, f"{file}: {bad}"
+
+
 @pytest.mark.parametrize("part", PURE_MEDIA)
 def test_pure_media_parts_do_not_know_their_users(part: str) -> None:
     users = ("ingest", "playback", "recording", "store", "push", "edge", "player")
     for file in files("onair_media", part):
         bad = {n for n in imports(file) if any(within(n, f"onair_media.{user}") for user in users)}
+        assert not bad, f"{file}: {bad}"
+
+
+@pytest.mark.parametrize("part", ["desired", "decide"])
+def test_what_is_wanted_and_decided_is_pure(part: str) -> None:
+    for file in files("onair_operator", part):
+        bad = {n for n in imports(file) if n.split(".")[0] in IO_MODULES | KUBERNETES}
         assert not bad, f"{file}: {bad}"
 
 

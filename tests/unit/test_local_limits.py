@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from onair_core.manifests import HttpLimitsSpec, LimitsSpec, LiveStreamClassSpec, crds, spec_of
+from onair_core.contract import HttpLimitsSpec, LimitsSpec
+from onair_core.manifests import LiveStreamClassSpec, crds, spec_of
+from onair_media.ingest.class_limits import http_limits, port_limits
 from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.playback import Limits as HttpLimits
 from onair_media.rtmp import Limits
-from onair_operator.local.limits import http_limits, port_limits
 
 SCHEMA = crds()["LiveStreamClass"].schema["properties"]["spec"]["properties"]["limits"]
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from onair_core.manifests import LimitsSpec, LiveStreamClassSpec, LiveStreamSpec, crds, load, spec_of, validate
+from onair_core.contract import LimitsSpec
+from onair_core.manifests import LiveStreamClassSpec, LiveStreamSpec, crds, load, spec_of, validate
 from onair_core.manifests.commands import validate as validate_command
 from onair_core.manifests.crd import crd_folder
 from onair_core.manifests.reference import render

@@ -1,7 +1,9 @@
 """Everything the parts say to each other, defined once: pure data, no I/O (DESIGN: Parts).
 
 * `config`  the desired state of one channel, from the control plane to an ingest pod
+* `limits`  what publishers and viewers may take, from the class to whoever serves them
 * `control` how the two talk: the control port of an ingest pod
+* `settings` what the pod's Secret has in it
 * `events`  what an ingest pod's journal tells, from the pod to the control plane
 """
 
@@ -24,6 +26,7 @@ from onair_core.contract.events import (
     JournalEvent,
     Phase,
 )
+from onair_core.contract.limits import HttpLimitsSpec, LimitsSpec
 
 __all__ = [
     "Applied",
@@ -35,8 +38,10 @@ __all__ = [
     "DisconnectReason",
     "Drained",
     "EventType",
+    "HttpLimitsSpec",
     "IngestProblem",
     "JournalEvent",
+    "LimitsSpec",
     "PackagingSettings",
     "Phase",
     "PlaybackEntry",

@@ -18,6 +18,7 @@ import re
 import msgspec
 
 from onair_core.contract.config import ChannelConfig
+from onair_core.contract.limits import LimitsSpec
 
 CONFIG_PATH = "/v1/config"
 EVENTS_PATH = "/v1/events"
@@ -67,6 +68,7 @@ class PodConfig(msgspec.Struct, frozen=True, kw_only=True):
     channel: ChannelConfig
     title: str = ""
     assets: tuple[ServedAsset, ...] = ()
+    limits: LimitsSpec = LimitsSpec()
     taken: Cursor = Cursor()
 
 

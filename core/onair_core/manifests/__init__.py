@@ -5,8 +5,6 @@ from onair_core.manifests.files import ManifestFiles, manifest_files
 from onair_core.manifests.load import Document, Identity, Loaded, Problem, load
 from onair_core.manifests.metadata import COMPLETE, DEFAULT_CLASS
 from onair_core.manifests.objects import (
-    HttpLimitsSpec,
-    LimitsSpec,
     LiveStreamClassSpec,
     LiveStreamSpec,
     PlaybackSpec,
@@ -23,9 +21,7 @@ __all__ = [
     "GROUP",
     "Crd",
     "Document",
-    "HttpLimitsSpec",
     "Identity",
-    "LimitsSpec",
     "LiveStreamClassSpec",
     "LiveStreamSpec",
     "Loaded",

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from onair_core.contract import LimitsSpec
+
 
 class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     pass
@@ -59,7 +61,77 @@ class AllowedNamespaces(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
+class ServiceSpec(_Spec, frozen=True, kw_only=True):
+    type: str = "ClusterIP"
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class TlsSpec(_Spec, frozen=True, kw_only=True):
+    secret_name: str
+
+
+class EmptyDirSpec(_Spec, frozen=True, kw_only=True):
+    size_limit: int | str | None = None
+
+
+class ClaimSpec(_Spec, frozen=True, kw_only=True):
+    size: int | str
+    storage_class_name: str | None = None
+
+
+class VolumeSpec(_Spec, frozen=True, kw_only=True):
+    """Of journal and recordings; both None: an emptyDir without a limit."""
+
+    empty_dir: EmptyDirSpec | None = None
+    persistent_volume_claim: ClaimSpec | None = None
+
+
+class ResourcesSpec(_Spec, frozen=True, kw_only=True):
+    """Kubernetes quantities by resource."""
+
+    requests: dict[str, int | str] = msgspec.field(default_factory=lambda: {"cpu": "50m", "memory": "256Mi"})
+    limits: dict[str, int | str] = msgspec.field(default_factory=dict)
+
+
+class TolerationSpec(_Spec, frozen=True, kw_only=True, omit_defaults=True):
+    key: str | None = None
+    operator: str = "Equal"
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class SpreadSpec(_Spec, frozen=True, kw_only=True):
+    topology_key: str
+    max_skew: int = 1
+    when_unsatisfiable: str = "ScheduleAnyway"
+
+
+class PullSecretRef(_Spec, frozen=True, kw_only=True):
+    name: str
+
+
+class PodSpec(_Spec, frozen=True, kw_only=True):
+    """How and where ingest pods run."""
+
+    resources: ResourcesSpec = ResourcesSpec()
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
+    tolerations: tuple[TolerationSpec, ...] = ()
+    topology_spread_constraints: tuple[SpreadSpec, ...] = ()
+    image_pull_secrets: tuple[PullSecretRef, ...] = ()
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    priority_class_name: str | None = None
+
+
 class IngestSpec(_Spec, frozen=True, kw_only=True):
+    """`image`, `tls`, `service`, `volume` and `pod` are of clusters only."""
+
+    image: str | None = None
+    tls: TlsSpec | None = None
+    service: ServiceSpec = ServiceSpec()
+    volume: VolumeSpec = VolumeSpec()
+    pod: PodSpec = PodSpec()
     start: str = "Always"
     hostname: str | None = None
     takeover: str = "Never"
@@ -70,58 +142,6 @@ class IngestSpec(_Spec, frozen=True, kw_only=True):
     def max_ingest_bits_per_second(self) -> int | None:
         """`max_ingest_bitrate` as a number; None without a limit."""
         return None if self.max_ingest_bitrate is None else bits_per_second(self.max_ingest_bitrate)
-
-
-class HttpLimitsSpec(_Spec, frozen=True, kw_only=True):
-    """What viewers may take of the server. None: as many as the process has files for."""
-
-    max_connections: int | None = None
-    max_connections_per_address: int | None = None
-    max_head_bytes: int = 16_384
-    head_timeout_seconds: int = 10
-    idle_timeout_seconds: int = 75
-
-
-class LimitsSpec(_Spec, frozen=True, kw_only=True):
-    """What publishers may take of the server. Counts, bytes, seconds, and counts in the time that the name says."""
-
-    max_connections: int = 5_000
-    max_connections_per_address: int = 1_000
-    max_connections_per_second: int = 500
-    max_connections_per_second_per_address: int = 50
-    connection_burst_seconds: int = 4
-    ipv6_site_factor: int = 4
-    max_unauthenticated_connections: int = 2_000
-    max_unauthenticated_connections_per_address: int = 200
-    max_unauthenticated_bytes: int = 67_108_864
-    max_unauthenticated_message_bytes: int = 262_144
-    max_unauthenticated_buffered_bytes: int = 524_288
-    max_unauthenticated_received_bytes: int = 1_048_576
-    max_unauthenticated_messages: int = 500
-    failed_keys_per_minute: int = 6_000
-    failed_keys_per_minute_per_address: int = 60
-    min_chunk_bytes: int = 128
-    max_chunk_streams: int = 64
-    max_message_bytes: int = 16_777_216
-    max_messages_per_second: int = 5_000
-    max_messages_at_once: int = 500
-    max_commands_per_second: int = 50
-    max_controls_per_second: int = 50
-    command_burst_seconds: int = 2
-    max_command_bytes: int = 262_144
-    max_name_length: int = 2_048
-    max_streams_created: int = 16
-    max_amf_depth: int = 32
-    max_amf_values: int = 20_000
-    max_amf_values_per_second: int = 10_000
-    reserved_amf_values_per_command: int = 100
-    max_answer_bytes: int = 131_072
-    max_unsent_bytes: int = 262_144
-    handshake_timeout_seconds: int = 10
-    publish_timeout_seconds: int = 20
-    media_timeout_seconds: int = 15
-    throttled_timeout_seconds: int = 30
-    http: HttpLimitsSpec = HttpLimitsSpec()
 
 
 class PackagingSpec(_Spec, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ def _type(schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"list of {_type(schema['items'])}"
     if kind == "object" and "additionalProperties" in schema:
-        return "map of strings"
+        return "map of strings" if schema["additionalProperties"].get("type") == "string" else "map of quantities"
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f"{kind}, {low}–{high}"
@@ -76,6 +76,8 @@ def _meaning(schema: dict[str, Any], *, required: bool) -> str:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_show(part)}" for name, part in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

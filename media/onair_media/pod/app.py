@@ -15,8 +15,10 @@ import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from onair_core.contract import LimitsSpec
 from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.ingest import runtime
+from onair_media.ingest.class_limits import http_limits, port_limits
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
@@ -82,14 +84,24 @@ async def _running(
         on_journal=lambda _: pod.journal_grew(),
         inits=ThreadPoolExecutor(1, thread_name_prefix="init"),
     )
-    pod, accepting = PodChannel(host, stream), asyncio.Event()
     rtmp = RtmpServer(
         host,
         tls,
         video_fourccs=[fourcc.decode() for fourcc in VIDEO_FOURCCS],
         audio_fourccs=[fourcc.decode() for fourcc in AUDIO_FOURCCS],
     )
+    metrics = PlaybackMetrics()
+    viewers = await _runner(_playback(host, metrics))
+    room = limits_of_process()
+    http = PlaybackServer(viewers, host.directory.at_hand, metrics, room)
+
+    def limit(spec: LimitsSpec) -> None:
+        rtmp.set_limits(*port_limits(spec))
+        http.limits = http_limits(spec.http, room)
+
+    pod, accepting = PodChannel(host, stream, limit), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(viewers.cleanup)
         with _as_start_error("RTMP", options.rtmp):
             await rtmp.bind(*options.rtmp)
         stack.push_async_callback(rtmp.close)
@@ -97,14 +109,16 @@ async def _running(
         store = settings.config.channel.asset.store
         await host.start([store.url] if store else [])
         await pod.configure(settings.config)
-        await _listen_playback(stack, host, options.http)
+        with _as_start_error("HTTP", options.http):
+            await http.listen(*options.http)
+        stack.push_async_callback(http.close)
         control = control_application(pod, settings.token)
         await _listen(stack, "control", control, options.control, control_tls)
         stack.push_async_callback(_let_them_read, pod)
         stack.push_async_callback(host.stop)
-        collector = IngestCollector(host, rtmp.rejected)
-        REGISTRY.register(collector)
-        stack.callback(REGISTRY.unregister, collector)
+        for counts in (IngestCollector(host, rtmp.rejected), metrics):
+            REGISTRY.register(counts)
+            stack.callback(REGISTRY.unregister, counts)
         runtime.tune()
         # The publisher is told and cut first: its last events still reach the operator.
         rtmp.serve()
@@ -121,23 +135,22 @@ async def _listen(
     address: Address,
     tls: ssl.SSLContext | None = None,
 ) -> None:
-    runner = web.AppRunner(app, access_log=None, logger=request_logger(), shutdown_timeout=HTTP_SHUTDOWN_SECONDS)
-    await runner.setup()
+    runner = await _runner(app)
     stack.push_async_callback(runner.cleanup)
     with _as_start_error(what, address):
         await web.TCPSite(runner, *address, ssl_context=tls).start()
 
 
-async def _listen_playback(stack: contextlib.AsyncExitStack, host: ChannelHost, address: Address) -> None:
-    app, metrics = web.Application(), PlaybackMetrics()
-    add_routes(app, host.directory, metrics)
+async def _runner(app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(app, access_log=None, logger=request_logger(), shutdown_timeout=HTTP_SHUTDOWN_SECONDS)
     await runner.setup()
-    http = PlaybackServer(runner, host.directory.at_hand, metrics, limits_of_process())
-    with _as_start_error("HTTP", address):
-        await http.listen(*address)
-    stack.push_async_callback(runner.cleanup)
-    stack.push_async_callback(http.close)
+    return runner
+
+
+def _playback(host: ChannelHost, metrics: PlaybackMetrics) -> web.Application:
+    app = web.Application()
+    add_routes(app, host.directory, metrics)
+    return app
 
 
 async def _let_them_read(pod: PodChannel) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from onair_core.contract import Applied, Cursor, JournalEvent, PodConfig, StreamRef, config_hash
+from onair_core.contract import Applied, Cursor, JournalEvent, LimitsSpec, PodConfig, StreamRef, config_hash
 from onair_media.ingest.channel import Channel
 from onair_media.ingest.host import ChannelHost
 from onair_media.store import StoreError
@@ -20,9 +20,12 @@ class OtherStreamError(Exception):
 
 
 class PodChannel:
-    """`host` calls `journal_grew` when there are new events."""
+    """`host` calls `journal_grew` when there are new events. `limit` puts the class's limits into force."""
 
-    def __init__(self, host: ChannelHost, stream: StreamRef) -> None:
+    def __init__(
+        self, host: ChannelHost, stream: StreamRef, limit: Callable[[LimitsSpec], None] = lambda _: None
+    ) -> None:
+        self._limit = limit
         self._host = host
         self._stream = stream
         self._assets: set[str] = set()
@@ -60,6 +63,7 @@ class PodChannel:
             assert channel is not None
             channel.journal.acknowledge(config.taken.epoch, config.taken.n)
             self._host.set_title(self._stream, config.title)
+            self._limit(config.limits)
             problems = tuple(self._serve_assets(config))
             self._told(config.taken)
             applied = self.applied = Applied(config_hash(config), problems)

@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 
 from onair_core.contract import PodConfig
+from onair_core.contract.settings import CERTIFICATE, CONFIG, KEY, TOKEN
 
-# Keys of the pod's Secret, which the operator makes.
-CONFIG, TOKEN, CERTIFICATE, KEY = "config.json", "token", "tls.crt", "tls.key"
 MIN_TOKEN = 32
 
 

@@ -21,10 +21,12 @@ import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY, generate_latest
 
+from onair_core.contract import LimitsSpec
 from onair_core.local_state import LocalState
-from onair_core.manifests import LimitsSpec, Problem
+from onair_core.manifests import Problem
 from onair_media.flv import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.ingest import runtime
+from onair_media.ingest.class_limits import http_limits, port_limits
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.metrics import IngestCollector
 from onair_media.ingest.server import RtmpServer
@@ -33,7 +35,6 @@ from onair_media.playback import PlaybackMetrics, PlaybackServer, add_routes, li
 from onair_operator.eventlog import FileEventLogs
 from onair_operator.local.addresses import Addresses, is_everywhere, reachable
 from onair_operator.local.control import Control
-from onair_operator.local.limits import http_limits, port_limits
 from onair_operator.local.patience import insist
 from onair_operator.local.requests import waiting
 from onair_operator.local.secrets import root_secret

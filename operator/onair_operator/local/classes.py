@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from onair_core.manifests import DEFAULT_CLASS, LimitsSpec, LiveStreamClassSpec, spec_of
+from onair_core.contract import LimitsSpec
+from onair_core.manifests import DEFAULT_CLASS, LiveStreamClassSpec, spec_of
 from onair_operator.decide.conditions import Verdict, with_condition, without_condition
 
 Object = dict[str, Any]

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from onair_core.contract import EventType, JournalEvent, StreamRef
+from onair_core.contract import EventType, JournalEvent, LimitsSpec, StreamRef
 from onair_core.local_state import LocalState
-from onair_core.manifests import COMPLETE, LimitsSpec, Problem, Validated, load, validate
+from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
@@ -40,6 +40,7 @@ from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
 from onair_operator.local.stream_status import configured_status
+from onair_operator.local.unapplied import unapplied_fields
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
 log = structlog.get_logger(__name__)
@@ -158,9 +159,10 @@ class Control:
         return validate(load(self._paths, [self._state.folder.resolve()]), self.objects.get)
 
     def _tell_problems(self, result: Validated) -> None:
-        if result.problems != self._reported:
-            self._reported = list(result.problems)
-            self._report(result.problems)
+        problems = [*result.problems, *unapplied_fields(result.manifests.values())]
+        if problems != self._reported:
+            self._reported = problems
+            self._report(problems)
             tell_kept(
                 value
                 for value in self._declared()

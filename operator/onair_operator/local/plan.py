@@ -12,11 +12,12 @@ from onair_core.contract import ChannelConfig, PlaybackEntry, StreamRef
 from onair_core.manifests import LiveStreamClassSpec, LiveStreamSpec, spec_of
 from onair_operator.decide.conditions import Verdict
 from onair_operator.desired.channel import channel_config
+from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.eventlog import Subject
 from onair_operator.local.bookkeeping import SOURCE, noted
 from onair_operator.local.classes import BUILT_IN_CLASS, default_class
 from onair_operator.local.names import Claim, grant
-from onair_operator.local.secrets import generated_secret_name, secret_value
+from onair_operator.local.secrets import secret_value
 
 # Reasons that say nothing against the key itself: a publisher is not cut for them.
 _KEEP_KEY = ("SecretNotOwned",)
@@ -128,7 +129,7 @@ def _draft(
     reference = spec.stream_key.secret_ref
     if reference is None:
         key: str | None = identity.stream_key(root, ref.namespace, ref.name, spec.stream_key.rotation)
-        key_secret = (generated_secret_name(ref.name), "streamKey")
+        key_secret = (stream_key_secret_name(ref.name), "streamKey")
         if noted(secret(ref.namespace, key_secret[0]) or {}, SOURCE) is None:
             generated = key
         else:

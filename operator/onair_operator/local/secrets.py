@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from onair_core.identity import ROOT_SECRET_BYTES
+from onair_operator.desired.labels import LIVE_STREAM
+from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.local import durable
 
 
@@ -44,11 +46,6 @@ def secret_value(secret: dict[str, Any] | None, key: str) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def generated_secret_name(stream: str) -> str:
-    """The Secret that a LiveStream's generated key is kept in."""
-    return f"{stream}-stream-key"
-
-
 def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
     """The Secret that holds a generated stream key, as the operator would make it."""
     metadata = stream["metadata"]
@@ -56,9 +53,9 @@ def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": generated_secret_name(metadata["name"]),
+            "name": stream_key_secret_name(metadata["name"]),
             "namespace": metadata["namespace"],
-            "labels": {"onair.dev/live-stream": metadata["name"]},
+            "labels": {LIVE_STREAM: metadata["name"]},
         },
         "type": "Opaque",
         "data": {"streamKey": base64.b64encode(key.encode()).decode()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onair_core.manifests import HttpLimitsSpec, LimitsSpec
+from onair_core.contract import HttpLimitsSpec, LimitsSpec
 from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.playback import Limits as HttpLimits

@@ -1,0 +1,152 @@
+"""Which incarnation of a stream's ingest pod shall be there. Pure.
+
+Pods are never applied over. What is asked, in this order, and what comes of it:
+
+| is there a pod? | does it live? | is it as wanted? | is it live? | reason | step |
+|---|---|---|---|---|---|
+| no, and none is stopping on its volume | | | | `NoPod` | create |
+| no, but one is stopping on its volume | | | | `VolumeInUse` | wait |
+| yes | no | | | `PodLost` | replace |
+| yes | yes | yes | | `UpToDate` | keep |
+| yes | yes | no | yes | `BroadcastRunning` | wait |
+| yes | ready | no | it does not answer | `PodNotAnswering` | wait |
+| yes | not ready | no | it does not answer | `PodOutdated` | replace |
+| yes | yes | no | no, but a broadcast may begin | `Draining` | drain |
+| yes | yes | no | no, and none begins | `PodOutdated` | replace |
+
+Whatever is older than the current pod is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from onair_operator.decide.conditions import Verdict
+from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
+
+Pod = dict[str, Any]
+
+
+class Broadcasting(StrEnum):
+    """What is known of the current pod's channel."""
+
+    LIVE = "Live"  # a broadcast is open, with or without its publisher, or was when the pod last answered
+    IDLE = "Idle"
+    DRAINED = "Drained"  # idle, and it begins no broadcast (`POST /v1/drain`)
+    UNKNOWN = "Unknown"  # the control port does not answer, and no broadcast is known of
+
+
+class Step(StrEnum):
+    """What to do next. All but KEEP are followed by another decision."""
+
+    KEEP = "Keep"
+    CREATE = "Create"
+    DRAIN = "Drain"
+    REPLACE = "Replace"
+    WAIT = "Wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reason` is the condition's.
+
+    `current`: the number of the incarnation that the Service selects; None while there is to be none. `create`: whether
+    its pod is to be made. `remove`: names of pods, to be deleted first. `update_pending`: a change waits for the end
+    of a broadcast.
+    """
+
+    step: Step
+    reason: str
+    message: str
+    current: int | None
+    create: bool = False
+    remove: tuple[str, ...] = ()
+    update_pending: bool = False
+
+
+def decide_incarnation(
+    pods: Iterable[Pod],
+    wanted_hash: str,
+    broadcasting: Broadcasting,
+    *,
+    recorded: int = 0,
+    lost: frozenset[str] = frozenset(),
+    keeps_volume: bool = False,
+) -> Decision:
+    """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the newest that is not being deleted.
+
+    `recorded`: the highest incarnation that status knows; no number is given twice. `lost`: names of pods that are
+    known dead: their node is gone and they do not answer. `keeps_volume`: pods share a claim, so one ends before the
+    next begins.
+    """
+    known = sorted(pods, key=_number)
+    stopping = [pod for pod in known if "deletionTimestamp" in pod["metadata"] and _name(pod) not in lost]
+    staying = [pod for pod in known if "deletionTimestamp" not in pod["metadata"]]
+    following = max([recorded, *map(_number, known)]) + 1
+    if not staying:
+        if keeps_volume and stopping:
+            message = f"Pod {_name(stopping[-1])} is stopping; the next one needs its volume."
+            return Decision(Step.WAIT, "VolumeInUse", message, None)
+        return Decision(Step.CREATE, "NoPod", "There is no ingest pod; one is made.", following, create=True)
+
+    *older, current = staying
+    stale = tuple(map(_name, older))
+
+    def stay(step: Step, reason: str, message: str, *, pending: bool = False) -> Decision:
+        return Decision(step, reason, message, _number(current), remove=stale, update_pending=pending)
+
+    def replace(reason: str, message: str) -> Decision:
+        remove = (*stale, _name(current))
+        if keeps_volume:
+            return Decision(Step.REPLACE, reason, message, None, remove=remove)
+        return Decision(Step.REPLACE, reason, message, following, create=True, remove=remove)
+
+    if _is_over(current) or _name(current) in lost:
+        return replace("PodLost", f"Pod {_name(current)} is lost ({_why_over(current)}) and is replaced.")
+    if current["metadata"].get("annotations", {}).get(POD_HASH) == wanted_hash:
+        return stay(Step.KEEP, "UpToDate", "The ingest pod is as its class says.")
+    if broadcasting is Broadcasting.LIVE:
+        message = "The ingest pod is replaced when the broadcast has ended."
+        return stay(Step.WAIT, "BroadcastRunning", message, pending=True)
+    outdated = "The ingest pod is replaced by one as its class says now."
+    answers = broadcasting is not Broadcasting.UNKNOWN
+    if broadcasting is Broadcasting.DRAINED or not (answers or _is_ready(current)):
+        return replace("PodOutdated", outdated)
+    if not answers:
+        message = f"Pod {_name(current)} is to be replaced, but does not say whether it is live."
+        return stay(Step.WAIT, "PodNotAnswering", message, pending=True)
+    return stay(Step.DRAIN, "Draining", "The ingest pod is to be replaced; it begins no broadcast any more.")
+
+
+def update_pending(decision: Decision) -> Verdict:
+    """The condition UpdatePending."""
+    return Verdict(decision.update_pending, decision.reason, decision.message if decision.update_pending else "")
+
+
+def _name(pod: Pod) -> str:
+    name: str = pod["metadata"]["name"]
+    return name
+
+
+def _number(pod: Pod) -> int:
+    """0 for a pod on which somebody has changed it: the oldest of all."""
+    text = pod["metadata"].get("annotations", {}).get(INCARNATION_NUMBER, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+
+def _is_over(pod: Pod) -> bool:
+    """Evicted, preempted, shut down with its node: with `restartPolicy: Always` a pod ends in no other way."""
+    return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
+def _why_over(pod: Pod) -> str:
+    status = pod.get("status", {})
+    return status.get("reason") or (status["phase"] if _is_over(pod) else "its node is gone")
+
+
+def _is_ready(pod: Pod) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -1,0 +1,61 @@
+"""Who may talk to an ingest pod, and whom it may talk to.
+
+A second lock: the control port asks for its token, and everything else holds, where no policy is enforced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from onair_core.contract import StoreSettings
+from onair_operator.desired import ports
+from onair_operator.desired.labels import child_metadata, stream_selector
+from onair_operator.desired.naming import network_policy_name
+from onair_operator.desired.provision import Provision
+
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+_DNS = 53
+_HTTPS = 443
+
+
+def network_policy(provision: Provision) -> dict[str, Any]:
+    """Encoders, viewers and scrapers from anywhere, the operator alone to the control port; out to the store only."""
+    stream, installation = provision.stream, provision.installation
+    operator = {
+        "namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: installation.namespace}},
+        "podSelector": {"matchLabels": dict(installation.pod_labels)},
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": child_metadata(stream, network_policy_name(stream.name)),
+        "spec": {
+            "podSelector": {"matchLabels": stream_selector(stream)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {"ports": [_tcp(ports.RTMP), _tcp(ports.HTTP), _tcp(ports.PROBES)]},
+                {"from": [operator], "ports": [_tcp(ports.CONTROL)]},
+            ],
+            "egress": _egress(provision.config.channel.asset.store),
+        },
+    }
+
+
+def _egress(store: StoreSettings | None) -> list[dict[str, Any]]:
+    """Nothing for a store on the volume: such a pod asks nobody anything.
+
+    For an object store DNS and its port, wherever they are: addresses of buckets change, and network plugins do not
+    agree on whether an address block has the cluster's own pods in it. Metadata services of clouds are on port 80.
+    """
+    if store is None:
+        return []
+    url = urlsplit(store.url)
+    if url.scheme == "file":
+        return []
+    port = (url.port or _HTTPS) if url.scheme in ("http", "https") else _HTTPS
+    return [{"ports": [{"protocol": "UDP", "port": _DNS}, _tcp(_DNS)]}, {"ports": [_tcp(port)]}]
+
+
+def _tcp(port: int) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": port}

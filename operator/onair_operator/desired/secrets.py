@@ -1,0 +1,53 @@
+"""The Secrets of a LiveStream. Nothing else that is made of it holds a key."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from onair_core.contract.settings import CERTIFICATE, CONFIG, KEY, TOKEN
+from onair_operator.desired.addresses import ingest_addresses
+from onair_operator.desired.labels import child_metadata
+from onair_operator.desired.naming import pod_name, stream_key_secret_name
+from onair_operator.desired.provision import Provision
+
+
+def stream_key_secret(provision: Provision) -> dict[str, Any] | None:
+    """For people: the generated key, and what encoders ask for.
+
+    `streamKey` and `server` for those with two fields (OBS), `rtmpUrl` and `rtmpsUrl` for those with one (ffmpeg).
+    None: no key was generated.
+    """
+    key = provision.generated_key
+    if key is None:
+        return None
+    addresses = ingest_addresses(provision)
+    data = {"streamKey": key, "server": addresses.rtmps or addresses.rtmp, "rtmpUrl": f"{addresses.rtmp}/{key}"}
+    if addresses.rtmps:
+        data["rtmpsUrl"] = f"{addresses.rtmps}/{key}"
+    return _secret(provision, stream_key_secret_name(provision.stream.name), data)
+
+
+def pod_secret(provision: Provision) -> dict[str, Any]:
+    """For one incarnation's pod: the configuration it starts with, and what its control port needs."""
+    config = msgspec.json.encode(provision.config, order="deterministic").decode()
+    data = {
+        CONFIG: config,
+        TOKEN: provision.control.token,
+        CERTIFICATE: provision.control.certificate,
+        KEY: provision.control.private_key,
+    }
+    return _secret(provision, pod_name(provision.stream.name, provision.incarnation), data)
+
+
+def _secret(provision: Provision, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": child_metadata(provision.stream, name),
+        "type": "Opaque",
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
+    }

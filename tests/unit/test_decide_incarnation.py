@@ -1,0 +1,142 @@
+"""Which incarnation of an ingest pod shall be there: keep, make, drain, replace, or wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onair_operator.decide.conditions import Verdict
+from onair_operator.decide.incarnation import Broadcasting, Decision, Step, decide_incarnation, update_pending
+from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
+
+B = Broadcasting
+WANTED, OTHER = "wanted", "other"
+
+
+def pod(
+    number: int, hash_: str = WANTED, *, ready: bool = True, stopping: bool = False, **status: Any
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "name": f"keynote-{number}",
+        "annotations": {INCARNATION_NUMBER: str(number), POD_HASH: hash_},
+    }
+    if stopping:
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {"metadata": metadata, "status": {"phase": "Running", "conditions": conditions, **status}}
+
+
+def decide(*pods: dict[str, Any], broadcasting: Broadcasting = B.IDLE, **more: Any) -> Decision:
+    return decide_incarnation(pods, WANTED, broadcasting, **more)
+
+
+def test_the_first_pod_is_made() -> None:
+    made = decide(broadcasting=B.UNKNOWN)
+    assert (made.step, made.reason, made.current, made.create) == (Step.CREATE, "NoPod", 1, True)
+
+
+def test_a_number_is_never_given_twice() -> None:
+    assert decide(recorded=7).current == 8
+    assert decide(pod(9, stopping=True), recorded=7).current == 10
+
+
+def test_a_pod_as_wanted_is_kept_whatever_it_does() -> None:
+    for broadcasting in B:
+        for ready in (True, False):
+            kept = decide(pod(3, ready=ready), broadcasting=broadcasting)
+            assert kept == Decision(Step.KEEP, "UpToDate", kept.message, 3)
+
+
+def test_a_broadcast_is_left_alone_and_the_change_waits() -> None:
+    for ready in (True, False):  # its container may be starting again, inside the reconnect window
+        waits = decide(pod(3, OTHER, ready=ready), broadcasting=B.LIVE)
+        assert (waits.step, waits.reason, waits.current, waits.remove) == (Step.WAIT, "BroadcastRunning", 3, ())
+        assert update_pending(waits) == Verdict(True, "BroadcastRunning", waits.message)
+
+
+def test_an_idle_pod_is_drained_before_it_is_replaced() -> None:
+    drains = decide(pod(3, OTHER))
+    assert (drains.step, drains.current, drains.create, drains.remove) == (Step.DRAIN, 3, False, ())
+    replaced = decide(pod(3, OTHER), broadcasting=B.DRAINED)
+    assert (replaced.step, replaced.reason) == (Step.REPLACE, "PodOutdated")
+    assert (replaced.current, replaced.create, replaced.remove) == (4, True, ("keynote-3",))
+    assert not update_pending(drains).holds and not update_pending(replaced).holds
+
+
+def test_a_pod_that_cannot_be_asked_is_replaced_only_if_it_takes_nobody() -> None:
+    silent = decide(pod(3, OTHER), broadcasting=B.UNKNOWN)
+    assert (silent.step, silent.reason, silent.update_pending) == (Step.WAIT, "PodNotAnswering", True)
+    broken = decide(pod(3, OTHER, ready=False), broadcasting=B.UNKNOWN)
+    assert (broken.step, broken.reason) == (Step.REPLACE, "PodOutdated")
+
+
+def test_a_lost_pod_is_replaced_at_once_also_when_it_was_live() -> None:
+    evicted = pod(3, phase="Failed", reason="Evicted")
+    for lost in (
+        decide(evicted, broadcasting=B.LIVE),
+        decide(pod(3), broadcasting=B.LIVE, lost=frozenset({"keynote-3"})),
+    ):
+        assert (lost.step, lost.reason, lost.current, lost.remove) == (Step.REPLACE, "PodLost", 4, ("keynote-3",))
+    assert "Evicted" in decide(evicted).message
+
+
+def test_pods_that_share_a_volume_come_one_after_the_other() -> None:
+    replaced = decide(pod(3, OTHER), broadcasting=B.DRAINED, keeps_volume=True)
+    assert (replaced.current, replaced.create, replaced.remove) == (None, False, ("keynote-3",))
+    waits = decide(pod(3, OTHER, stopping=True), keeps_volume=True)
+    assert (waits.step, waits.reason, waits.current) == (Step.WAIT, "VolumeInUse", None)
+    assert decide(keeps_volume=True, recorded=3).current == 4
+    # A node that is gone ends no pod: the object would wait for it for ever.
+    gone = decide(pod(3, stopping=True), keeps_volume=True, lost=frozenset({"keynote-3"}))
+    assert gone.step is Step.CREATE
+    assert decide(pod(3, stopping=True)).step is Step.CREATE
+
+
+def test_what_is_older_than_the_current_pod_is_removed() -> None:
+    kept = decide(pod(10), pod(9), pod(2, OTHER), pod(1, stopping=True))
+    assert (kept.step, kept.current, kept.remove) == (Step.KEEP, 10, ("keynote-2", "keynote-9"))
+
+
+def test_annotations_that_somebody_changed_make_a_pod_the_oldest() -> None:
+    for text in ("", "x", "²", "9" * 10):
+        strange = pod(0)
+        strange["metadata"]["annotations"] = {INCARNATION_NUMBER: text}
+        assert decide(strange, pod(2)).current == 2
+
+
+pods = st.lists(
+    st.builds(
+        pod,
+        st.integers(1, 20),
+        st.sampled_from([WANTED, OTHER]),
+        ready=st.booleans(),
+        stopping=st.booleans(),
+        phase=st.sampled_from(["Pending", "Running", "Failed", "Unknown"]),
+    ),
+    unique_by=lambda pod: pod["metadata"]["name"],
+    max_size=5,
+)
+
+
+@given(pods, st.sampled_from(B), st.integers(0, 25), st.booleans())
+def test_whatever_is_observed(
+    observed: list[dict[str, Any]], broadcasting: Broadcasting, recorded: int, keeps_volume: bool
+) -> None:
+    made = decide(*observed, broadcasting=broadcasting, recorded=recorded, keeps_volume=keeps_volume)
+    staying = {p["metadata"]["name"]: p for p in observed if "deletionTimestamp" not in p["metadata"]}
+    numbers = [int(p["metadata"]["annotations"][INCARNATION_NUMBER]) for p in observed]
+    assert set(made.remove) <= set(staying)
+    if made.create:
+        assert made.current == max([recorded, *numbers]) + 1
+    else:
+        assert made.current is None or f"keynote-{made.current}" in set(staying) - set(made.remove)
+    if broadcasting is B.LIVE and staying and all(p["status"]["phase"] == "Running" for p in observed):
+        newest = max(staying, key=lambda name: int(name.rpartition("-")[2]))
+        assert newest not in made.remove
+    # At most one pod is there afterwards.
+    assert len(set(staying) - set(made.remove)) + made.create <= 1
+    if keeps_volume and made.create:
+        assert not observed
+    assert made.reason.isalpha() and made.message.endswith(".")
