@@ -111,13 +111,8 @@ stringData: {{streamKey: {key}}}
 """
 
 
-class OnAirPod:
+class OnAirPod(OnAir):
     """The process of an ingest pod: one channel, and no control plane beside it."""
-
-    name = "OnAir"
-
-    def available(self, *, tls: bool = False) -> bool:
-        return True
 
     def start(self, folder: Path, count: int, *, tls: bool = False) -> subprocess.Popen[bytes]:
         assert count == 1
@@ -139,13 +134,6 @@ class OnAirPod:
         command += [f"--rtmps={folder}"] if tls else []
         log = (folder / "log").open("wb")
         return subprocess.Popen([Path(sys.executable).with_name("onair"), *command], stdout=log, stderr=log)
-
-    def keys(self, count: int) -> list[str]:
-        return [KEY.format(index) for index in range(count)]
-
-    def check(self) -> None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/bench-stream-0/video.m3u8", timeout=5) as answer:
-            assert answer.read().count(b"#EXTINF") >= 2
 
 
 class Nginx:

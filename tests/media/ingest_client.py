@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import rtmp_wire as wire
 
@@ -11,6 +14,7 @@ from onair_core.contract import DisconnectReason
 from onair_media.ingest.parties import UnknownKey
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
+from onair_media.ingest.tls import self_signed
 
 KEY = "key-of-the-test-stream"
 
@@ -52,6 +56,15 @@ def trusting(*versions: ssl.TLSVersion) -> ssl.SSLContext:
         context.set_ciphers("ALL:@SECLEVEL=0")  # or the client itself would refuse what is too old
         context.minimum_version = context.maximum_version = versions[0]
     return context
+
+
+@contextlib.asynccontextmanager
+async def serving(sink: Sink, certificate: Path) -> AsyncIterator[RtmpServer]:
+    """A server with RTMPS; its self-signed pair lies in the folder `certificate`."""
+    server = RtmpServer(sink, self_signed(certificate))
+    await server.start("127.0.0.1", 0)
+    yield server
+    await server.close()
 
 
 class Client:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from ingest_client import Client, Sink, trusting
+from ingest_client import Client, Sink, serving, trusting
 
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.ingest.server import RtmpServer
@@ -21,10 +21,8 @@ async def sink() -> Sink:
 
 @pytest.fixture
 async def server(sink: Sink, tmp_path: Path) -> AsyncIterator[RtmpServer]:
-    server = RtmpServer(sink, self_signed(tmp_path))
-    await server.start("127.0.0.1", 0)
-    yield server
-    await server.close()
+    async with serving(sink, tmp_path) as server:
+        yield server
 
 
 async def counted(server: RtmpServer, reason: str) -> None:

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 import rtmp_wire as wire
-from ingest_client import Client, Sink
+from ingest_client import Client, Sink, serving
 from structlog.testing import capture_logs
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest.deadlines import Deadlines
 from onair_media.ingest.gate import AdmissionLimits
 from onair_media.ingest.server import RtmpServer
-from onair_media.ingest.tls import self_signed
 from onair_media.rtmp import Limits
 
 SOON = 0.2
@@ -31,10 +30,8 @@ async def sink() -> Sink:
 
 @pytest.fixture
 async def server(sink: Sink, tmp_path: Path) -> AsyncIterator[RtmpServer]:
-    server = RtmpServer(sink, self_signed(tmp_path))
-    await server.start("127.0.0.1", 0)
-    yield server
-    await server.close()
+    async with serving(sink, tmp_path) as server:
+        yield server
 
 
 def hurry(server: RtmpServer, deadlines: Deadlines) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import rtmp_wire as wire
-from ingest_client import Client, Sink, trusting
+from ingest_client import Client, Sink, serving, trusting
 
 from onair_core.contract import DisconnectReason
 from onair_media.ingest import rests as rests_module
@@ -18,7 +18,6 @@ from onair_media.ingest.rests import FULL_BYTES, MAX_UNMARKED_TICKS
 from onair_media.ingest.server import RtmpServer
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.ticker import Ticker
-from onair_media.ingest.tls import self_signed
 from onair_media.ingest.wire import Wire
 
 MUCH = wire.message(b"\xaf\1" + bytes(100 * 1024), kind=wire.AUDIO)
@@ -44,10 +43,8 @@ async def sink() -> Sink:
 
 @pytest.fixture
 async def server(sink: Sink, tmp_path: Path) -> AsyncIterator[RtmpServer]:
-    server = RtmpServer(sink, self_signed(tmp_path))
-    await server.start("127.0.0.1", 0)
-    yield server
-    await server.close()
+    async with serving(sink, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

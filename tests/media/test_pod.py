@@ -69,8 +69,7 @@ class Pod:
         )
         (self.secret / "config.json").write_bytes(msgspec.json.encode(self.config))
         (self.secret / "token").write_text(TOKEN)
-        files = self_signed(self.secret)
-        assert files is not None
+        self_signed(self.secret)
         (self.secret / "rtmps.crt").rename(self.secret / "tls.crt")
         (self.secret / "rtmps.key").rename(self.secret / "tls.key")
         self.process: asyncio.subprocess.Process | None = None
@@ -120,9 +119,16 @@ class Pod:
             assert answer.status == 200, await answer.text()
             return msgspec.json.decode(await answer.read(), type=Applied)
 
-    async def events_until(self, last: EventType, after: Cursor = Cursor()) -> list[JournalEvent]:  # noqa: B008
+    async def events_until(
+        self,
+        last: EventType,
+        after: Cursor = Cursor(),  # noqa: B008
+        listening: asyncio.Event | None = None,
+    ) -> list[JournalEvent]:
         found: list[JournalEvent] = []
         async with asyncio.timeout(60), self.asked("GET", f"/v1/events?after={after}") as answer:
+            if listening is not None:
+                listening.set()
             async for line in answer.content:
                 if line.strip():
                     found.append(msgspec.json.decode(line, type=JournalEvent))
@@ -239,8 +245,9 @@ async def test_a_drained_pod_keeps_its_broadcast_and_begins_no_other(pod: Pod) -
 async def test_stopped_while_live_it_tells_the_last_events_and_goes_on_in_the_next_process(pod: Pod) -> None:
     async with pod.publisher():
         events = await pod.events_until(E.ASSET_READY)
-        reading = asyncio.create_task(pod.events_until(E.STREAM_DISCONNECTED))
-        await asyncio.sleep(0)
+        listening = asyncio.Event()
+        reading = asyncio.create_task(pod.events_until(E.STREAM_DISCONNECTED, listening=listening))
+        await listening.wait()
         assert await pod.stop() == 0
         last = (await reading)[-1]
     assert last.data["reason"] == "ServerRestarted"

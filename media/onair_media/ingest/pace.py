@@ -22,15 +22,8 @@ class Pace:
 
     def may_arrive(self, now: float) -> bool:
         """Whether one more publisher may be let in."""
-        return _take(self._arrivals, now)
+        return self._arrivals.try_take(now)
 
     def may_change_codec(self, now: float) -> bool:
         """Whether the publisher may begin another broadcast by changing its codec."""
-        return _take(self._codecs, now)
-
-
-def _take(rate: Rate, now: float) -> bool:
-    if rate.left(now) < 1:
-        return False
-    rate.take()
-    return True
+        return self._codecs.try_take(now)

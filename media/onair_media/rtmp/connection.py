@@ -208,9 +208,8 @@ class ServerConnection:
         if kind in _CONTROLS:
             self._take_control(kind, payload)
         elif kind in (_COMMAND_AMF0, _COMMAND_AMF3):
-            if self._commands.left(self._now) < 1:
+            if not self._commands.try_take(self._now):
                 raise ProtocolError("too many commands", "commands_per_second")
-            self._commands.take()
             return self._command(self._values(kind, payload, self._limits.amf_values_of_any_command), message.stream)
         elif kind in (_DATA_AMF0, _DATA_AMF3):
             if self._publishing is not None:
@@ -220,9 +219,8 @@ class ServerConnection:
         return None
 
     def _take_control(self, kind: int, payload: bytes) -> None:
-        if self._controls.left(self._now) < 1:
+        if not self._controls.try_take(self._now):
             raise ProtocolError("too many control messages", "controls_per_second")
-        self._controls.take()
         if kind == _WINDOW_ACK_SIZE:
             self._set_peer_window(payload)
         elif kind == _USER_CONTROL and payload[:2] == _PING_REQUEST.to_bytes(2, "big") and len(payload) >= 6:

@@ -21,5 +21,12 @@ class Rate:
         self._seen = now
         return int(self._level)
 
+    def try_take(self, now: float) -> bool:
+        """Takes one; False when none is left."""
+        if self.left(now) < 1:
+            return False
+        self.take()
+        return True
+
     def take(self, count: int = 1) -> None:
         self._level -= count
