@@ -30,7 +30,7 @@ from onair_core.kube.errors import (
 from onair_core.kube.frames import Lines
 from onair_core.kube.login import Source
 from onair_core.kube.resources import Resource
-from onair_core.kube.transport import Transport
+from onair_core.kube.transport import Request, Transport
 
 Object = dict[str, Any]
 
@@ -194,9 +194,7 @@ class Client:
         began, code = self._now(), 0
         path = selection.resource.path(selection.namespace)
         try:
-            async with self._transport.answer(
-                "GET", path, query=query, headers={"Accept": accept}, seconds=silence
-            ) as response:
+            async with self._transport.answer(Request("GET", path, query, {"Accept": accept}, silence)) as response:
                 code = response.status
                 self._observe(Call("watch", selection.resource, code, self._now() - began))
                 opened()
@@ -284,12 +282,10 @@ class Client:
     # What they have in common.
 
     async def _read(self, verb: str, resource: Resource, path: str, query: Mapping[str, str], accept: str) -> Object:
-        failures = 0
+        request, failures = Request("GET", path, query, {"Accept": accept}, self._patience.request), 0
         while True:
             try:
-                return await self._request(
-                    verb, resource, "GET", path, query, {"Accept": accept}, None, self._patience.request
-                )
+                return await self._request(verb, resource, request)
             except (Unreachable, Unavailable, TooManyRequests) as error:
                 failures += 1
                 if failures >= self._patience.tries:
@@ -313,27 +309,15 @@ class Client:
         if left <= 0:
             raise NotLeading(f"{verb} {path}: this process does not lead")
         headers = {"Accept": "application/json", "Content-Type": content}
-        encoded = msgspec.json.encode(body)
         seconds = min(left, self._patience.request)
-        return await self._request(verb, resource, method, path, query, headers, encoded, seconds)
+        request = Request(method, path, query, headers, seconds, msgspec.json.encode(body))
+        return await self._request(verb, resource, request)
 
-    async def _request(
-        self,
-        verb: str,
-        resource: Resource,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes | None,
-        seconds: float,
-    ) -> Object:
+    async def _request(self, verb: str, resource: Resource, request: Request) -> Object:
         began, code = self._now(), 0
         try:
-            async with self._transport.answer(
-                method, path, query=query, headers=headers, body=body, seconds=seconds
-            ) as response:
-                async with asyncio.timeout(seconds):
+            async with self._transport.answer(request) as response:
+                async with asyncio.timeout(request.seconds):
                     text = await response.read()
                 code = response.status
             return _decoded(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,18 @@ from onair_core.kube.login import Login, Source
 
 CONNECT_SECONDS = 10.0
 LONGEST_ERROR = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent, but for the login. `seconds` are until the headers of its answer are here."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    seconds: float
+    body: bytes | None = None
 
 
 class Transport:
@@ -60,66 +73,39 @@ class Transport:
             return self._login
 
     @asynccontextmanager
-    async def answer(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        seconds: float,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer below 400, its body unread. `seconds` are until its headers are here.
+    async def answer(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer below 400, its body unread.
 
         Raises `ApiError`, `LoginError`, `Unreachable` (also out of the `async with`, when the body does not come).
         """
         with _translated():
-            response = await self._logged_in(method, path, query, headers, body, seconds)
+            response = await self._logged_in(request)
             try:
                 yield response
             finally:
                 # Read to its end, the connection is free again; otherwise nobody waits for the rest.
                 response.release() if response.content.at_eof() else response.close()
 
-    async def _logged_in(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes | None,
-        seconds: float,
-    ) -> aiohttp.ClientResponse:
+    async def _logged_in(self, request: Request) -> aiohttp.ClientResponse:
         login = await self.login()
         try:
-            return await self._once(login, method, path, query, headers, body, seconds)
+            return await self._once(login, request)
         except Unauthorized:
-            renewed = await self.login(refused=login)
-            return await self._once(renewed, method, path, query, headers, body, seconds)
+            return await self._once(await self.login(refused=login), request)
 
-    async def _once(
-        self,
-        login: Login,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes | None,
-        seconds: float,
-    ) -> aiohttp.ClientResponse:
+    async def _once(self, login: Login, request: Request) -> aiohttp.ClientResponse:
         if self._session is None:
             raise KubeError("the client is used as an async context manager")
-        sent = dict(headers)
+        sent = dict(request.headers)
         if login.authorization is not None:
             sent["Authorization"] = login.authorization
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(request.seconds):
             response = await self._session.request(
-                method,
-                login.server + path,
-                params=query,
+                request.method,
+                login.server + request.path,
+                params=request.query,
                 headers=sent,
-                data=body,
+                data=request.body,
                 ssl=login.tls or True,
                 server_hostname=login.server_name,
                 proxy=login.proxy,
