@@ -7,12 +7,13 @@ import itertools
 import json
 import os
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+
+from free_ports import free_ports
 
 _BASIC = """\
 [General]
@@ -96,7 +97,7 @@ class OBS:
 
     async def open(self) -> None:
         """Starts Xvfb and OBS; returns when obs-websocket answers."""
-        port = _free_port()
+        [port] = free_ports(1)
         config = self._home / ".config" / "obs-studio"
         _write(config / "global.ini", _GLOBAL.format(port=port))
         _write(config / "basic" / "profiles" / "T" / "basic.ini", _BASIC)
@@ -200,10 +201,3 @@ class OBS:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

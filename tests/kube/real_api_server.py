@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from free_ports import free_ports
 from onair_core.kube.client import Client, Selection
 from onair_core.kube.errors import KubeError
 from onair_core.kube.login import Fixed, Login, tls_context
@@ -105,14 +105,6 @@ class RealApiServer:
             self._running[name] = subprocess.Popen(
                 [self._binaries / name, *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 @asynccontextmanager

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from free_ports import free_ports
 from onair_core.contract import (
     Applied,
     AssetSettings,
@@ -42,13 +41,6 @@ E = EventType
 GOING_LIVE = [E.STREAM_CONNECTED, E.ASSET_CREATED, E.STREAM_RECORDING, E.STREAM_ACTIVE, E.ASSET_READY]
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 class Pod:
     """`config` and `data` are its volumes."""
 
@@ -56,7 +48,8 @@ class Pod:
         self.folder = folder
         self.secret, self.data = folder / "secret", folder / "data"
         self.secret.mkdir()
-        self.rtmp, self.http, self.control, self.probes = (free_port() for _ in range(4))
+        self.log = folder / "log"
+        self.rtmp, self.http, self.control, self.probes = free_ports(4)
         self.config = PodConfig(
             channel=ChannelConfig(
                 stream=StreamRef("events", "keynote", "uid-1"),
@@ -79,11 +72,11 @@ class Pod:
             *(sys.executable, "-m", "onair_core.cli", "ingest", "--config", self.secret, "--data", self.data),
             *("--rtmp", f"127.0.0.1:{self.rtmp}", "--http", f"127.0.0.1:{self.http}"),
             *("--control", f"127.0.0.1:{self.control}", "--probes", f"127.0.0.1:{self.probes}"),
-            stderr=subprocess.DEVNULL if not os.environ.get("ONAIR_TEST_SHOW") else None,
+            stderr=self.log.open("ab"),
         )
         async with asyncio.timeout(30):
             while await self.get(f"http://127.0.0.1:{self.probes}/readyz") != 200:
-                assert self.process.returncode is None
+                assert self.process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
 
     async def get(self, url: str) -> int:
