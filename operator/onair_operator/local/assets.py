@@ -11,12 +11,12 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
 from onair_media.store import StoreError
 from onair_operator.decide.conditions import with_condition
+from onair_operator.decide.plan import Plan
 from onair_operator.decide.status import asset_ready, new_asset_status
 from onair_operator.decide.times import timestamp
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.bookkeeping import Object
 from onair_operator.local.objects import Objects, identity_of
-from onair_operator.local.plan import Plan
 
 
 class Assets:

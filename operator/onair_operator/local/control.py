@@ -22,12 +22,13 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_media.store import StoreError, open_store
+from onair_operator.decide.classes import class_status, default_limits
+from onair_operator.decide.plan import Plan, stream_ref
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
 from onair_operator.eventlog import FileEventLogs, append_journal, append_own, close, update
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.assets import Assets
 from onair_operator.local.bookkeeping import JOURNAL, OBSERVED, SOURCE, Object, journal_cursor, note, noted
-from onair_operator.local.classes import class_status, default_limits
 from onair_operator.local.departures import Departures
 from onair_operator.local.endpoints import endpoint_status, webhook_endpoint
 from onair_operator.local.faults import Faults
@@ -35,7 +36,7 @@ from onair_operator.local.news import News, tell_change, tell_kept, tell_key, ti
 from onair_operator.local.objects import Objects, identity_of
 from onair_operator.local.observed import events_of_change, mark
 from onair_operator.local.patience import insist
-from onair_operator.local.plan import Plan, plan, stream_ref, subject_of
+from onair_operator.local.plan import plan, subject_of
 from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp

@@ -6,10 +6,10 @@ from typing import Any
 
 from onair_core.contract import Phase
 from onair_operator.decide.conditions import with_condition
+from onair_operator.decide.plan import Plan
 from onair_operator.desired.channel import reconnect_window
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.bookkeeping import Object
-from onair_operator.local.plan import Plan
 
 
 def configured_status(stream: Object, made: Plan, addresses: Addresses, now: float) -> dict[str, Any]:
