@@ -40,7 +40,7 @@ from onair_operator.local.plan import plan, subject_of
 from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
-from onair_operator.local.stream_status import configured_status
+from onair_operator.local.stream_status import configured
 from onair_operator.local.unapplied import unapplied_fields
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
@@ -257,7 +257,7 @@ class Control:
         if stream is None:
             return
         now = self._host.clock.now()
-        status = configured_status(stream, made, self._addresses, now)
+        status = configured(stream, made, self._addresses, now)
         logged = await self._logs.load(made.ref.uid)
         told = events_of_change(stream, status["playback"], logged.log.entries if logged else ())
         for event, _ in told:
