@@ -27,7 +27,9 @@ INSTALLATION = Installation(
     {"app.kubernetes.io/name": "onair", "app.kubernetes.io/component": "operator"},
     "ghcr.io/onair/onair:1.0.0",
 )
-CONTROL = ControlAccess("control-token-of-at-least-32-characters", "CERTIFICATE (PEM)\n", "PRIVATE KEY (PEM)\n")
+CONTROL = ControlAccess(
+    "control-token-of-at-least-32-characters", "CERTIFICATE (PEM)\n", "PRIVATE KEY (PEM)\n", bytes(32)
+)
 
 FULL_CLASS: dict[str, Any] = {
     "ingest": {

@@ -21,11 +21,15 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class ControlAccess:
-    """What an incarnation's control port proves itself with: bearer token, certificate and its key (PEM)."""
+    """How operator and control port of an incarnation know each other (`control_access` makes them).
+
+    `certificate` and `private_key` are PEM, `fingerprint` is the SHA-256 of the certificate's DER form.
+    """
 
     token: str = field(repr=False)
     certificate: str
     private_key: str = field(repr=False)
+    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True)
