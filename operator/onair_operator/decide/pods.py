@@ -49,5 +49,11 @@ def runs(pod: Pod) -> bool:
     return bool(status.get("podIP")) and any("running" in state for state in states)
 
 
+def was_restarted(pod: Pod) -> bool:
+    """Whether its process is another one than it began with, which may have begun with another configuration."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(container.get("restartCount") for container in containers)
+
+
 def _holds(condition: dict[str, Any] | None) -> bool:
     return condition is not None and condition["status"] == "True"

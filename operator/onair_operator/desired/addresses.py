@@ -38,6 +38,11 @@ def exposure(cls: LiveStreamClassSpec, service: dict[str, Any] | None) -> Exposu
     return Exposure(host, port) if host else None
 
 
+def address_pending(cls: LiveStreamClassSpec, service: dict[str, Any] | None) -> bool:
+    """Whether a load balancer is still to say where the outside reaches it."""
+    return cls.ingest.service.type == "LoadBalancer" and exposure(cls, service) is None
+
+
 def ingest_addresses(provision: Provision) -> IngestAddresses:
     """As the outside reaches it, else the Service inside the cluster."""
     host = _service_host(provision)

@@ -24,7 +24,7 @@ INCARNATION_NUMBER = "onair.dev/incarnation-number"
 """Annotation: `Incarnation.number`."""
 
 TAKEN = "onair.dev/taken"
-"""Annotation: `PodConfig.taken` when the incarnation began. Its Secret keeps that, and so does not change with events."""
+"""Annotation: `PodConfig.taken` when the incarnation began; its Secret keeps that and does not change with events."""
 CONFIG_HASH = "onair.dev/config-hash"
 """Annotation: `config_hash` of the configuration that the pod was made with."""
 

@@ -22,7 +22,7 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_media.store import StoreError, open_store
-from onair_operator.decide.classes import class_status, default_limits
+from onair_operator.decide.classes import class_status, default_limits, store_unavailable
 from onair_operator.decide.plan import Plan, stream_ref
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
 from onair_operator.eventlog import FileEventLogs, append_journal, append_own, close, update
@@ -223,11 +223,11 @@ class Control:
                 try:
                     await asyncio.to_thread(open_store, url)
                 except StoreError as error:
-                    problem = str(error)
+                    problem = store_unavailable(str(error))
                     raise
             with self._contained(value):
                 now = self._host.clock.now()
-                value["status"] = class_status(value, classes, store_problem=problem, now=now)
+                value["status"] = class_status(value, classes, problem=problem, now=now)
                 await self.objects.update(value)
 
     def _plan(self) -> list[Plan]:

@@ -5,6 +5,7 @@
 | a LiveStream, but for a status that this process wrote | it, and the streams that want what it had |
 | a child (pod, Secret, Service, policy, claim), an Asset | the stream it belongs to |
 | a Secret that a LiveStream names | that stream |
+| an Asset; its LiveStream or one of its pods, when that goes | the Asset |
 | a LiveStreamClass, or the Secret of its certificate | the class, and all streams: the default may be another one |
 
 All Secrets are followed, of which only metadata is kept: contents are asked for when they are needed, and what is in a
@@ -32,7 +33,7 @@ from onair_core.kube.resources import (
     SERVICES,
     Resource,
 )
-from onair_core.kube.store import Key
+from onair_core.kube.store import Key, key_of
 from onair_core.manifests import DEFAULT_CLASS, LiveStreamClassSpec, LiveStreamSpec, spec_of
 from onair_operator.decide.grants import Grants
 from onair_operator.decide.plan import claim_before_reading
@@ -63,20 +64,21 @@ class Children:
     service: Object | None = None
 
 
-class World:
-    """`work_on_stream` and `work_on_class` are told keys, at once, and note them."""
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Who is told the keys of what is to be worked on: at once, to note them."""
 
-    def __init__(
-        self,
-        client: Client,
-        scope: Scope,
-        root: bytes,
-        work_on_stream: Callable[[Key], None],
-        work_on_class: Callable[[Key], None],
-    ) -> None:
+    stream: Callable[[Key], None]
+    cls: Callable[[Key], None]
+    asset: Callable[[Key], None]
+
+
+class World:
+    """`root`: the root secret, by which it is known who asks for which playback ID."""
+
+    def __init__(self, client: Client, scope: Scope, root: bytes, wake: Wake) -> None:
         self._root = root
-        self._work_on_stream = work_on_stream
-        self._work_on_class = work_on_class
+        self._wake = wake
         self._scope = scope
         where = scope.namespaces
         managed = managed_selector()
@@ -100,6 +102,8 @@ class World:
         self.streams.on_change(self._stream_is_another, own=True)
         self.streams.on_change(self._stream_changed)
         self.assets.on_change(self._asset_is_another, own=True)
+        self.assets.on_change(self._asset_changed)
+        self.pods.on_change(self._pod_changed)
         self.classes.on_change(self._class_changed)
         for cache in (self.pods, self.assets, self.secrets, self.services, self.policies, self.claims):
             cache.on_change(self._child_changed)
@@ -165,6 +169,7 @@ class World:
                 uid = old["metadata"]["uid"]
                 self._keys_by_uid.pop(uid, None)
                 self.work_on_uids(self.grants.withdraw(uid))
+                self._work_on_assets(key)
             return
         self._keys_by_uid[new["metadata"]["uid"]] = key
         self.work_on_uids(self.grants.claim(claim_before_reading(new, self._root)))
@@ -172,11 +177,11 @@ class World:
             self._naming[Key(key.namespace, reference)].add(key)
 
     def _stream_changed(self, key: Key, _old: Object | None, _new: Object | None) -> None:
-        self._work_on_stream(key)
+        self._wake.stream(key)
 
     def _child_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         for owner in {value for found in (old, new) if found is not None and (value := _stream_of(found))}:
-            self._work_on_stream(Key(key.namespace, owner))
+            self._wake.stream(Key(key.namespace, owner))
 
     def _asset_is_another(self, key: Key, old: Object | None, new: Object | None) -> None:
         before, now = _playback_ids(old), _playback_ids(new)
@@ -187,33 +192,45 @@ class World:
         for playback_id in before ^ now:
             self.work_on_uids(self.grants.claimants(playback_id))
 
+    def _asset_changed(self, key: Key, _old: Object | None, new: Object | None) -> None:
+        if new is not None:
+            self._wake.asset(key)
+
+    def _pod_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
+        if new is None and old is not None and (stream := _stream_of(old)) is not None:
+            self._work_on_assets(Key(key.namespace, stream))
+
+    def _work_on_assets(self, stream: Key) -> None:
+        for asset in self._assets_of.of(*stream):
+            self._wake.asset(key_of(asset))
+
     def _secret_changed(self, key: Key, _old: Object | None, _new: Object | None) -> None:
         for stream in self._naming.get(key, ()):
-            self._work_on_stream(stream)
+            self._wake.stream(stream)
         if key in self._certificates.values():
             for name, certificate in self._certificates.items():
                 if certificate == key:
-                    self._work_on_class(name)
+                    self._wake.cls(name)
             self._work_on_all_streams()
 
     def _class_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
         self._certificates.pop(key, None)
         if new is not None and (tls := spec_of(new, LiveStreamClassSpec).ingest.tls) is not None:
             self._certificates[key] = Key(self._scope.installation, tls.secret_name)
-        self._work_on_class(key)
+        self._wake.cls(key)
         if _says(old) != _says(new):
             for other in self.classes:
-                self._work_on_class(other)
+                self._wake.cls(other)
             self._work_on_all_streams()
 
     def _work_on_all_streams(self) -> None:
         for key in self.streams:
-            self._work_on_stream(key)
+            self._wake.stream(key)
 
     def work_on_uids(self, uids: set[str]) -> None:
         for uid in uids:
             if (key := self._keys_by_uid.get(uid)) is not None:
-                self._work_on_stream(key)
+                self._wake.stream(key)
 
     def _forget_naming(self, secret: Key, stream: Key) -> None:
         self._naming[secret].discard(stream)
