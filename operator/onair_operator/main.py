@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
 import socket
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from onair_operator.apply.writer import Writer
 from onair_operator.conversation import Conversation
 from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
-from onair_operator.kopf_frame import run_kopf
+from onair_operator.kopf_frame import run_kopf, stop_at_signals
 from onair_operator.lease import Election, LeaseLost
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import Scope, Wake, World
@@ -70,8 +69,7 @@ class Options:
 async def serve(options: Options) -> None:
     """Runs until SIGINT or SIGTERM. Raises `StartError`, `LeaseLost`, `KubeError`."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_at_signals(stop)
     health = Health()
     try:
         source = find(options.kubeconfig, options.context)
