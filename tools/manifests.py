@@ -85,7 +85,7 @@ def main() -> None:
     for file, text in expected(binaries.path("helm")).items():
         if not file.exists() or _text(file) != text:
             file.write_text(text, encoding="utf-8")
-            print(file.relative_to(ROOT))  # noqa: T201
+            print(file.relative_to(ROOT))
 
 
 if __name__ == "__main__":

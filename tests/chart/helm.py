@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tools.manifests import CHART, CLASS_API, NAMESPACE
 
 from kubelab import shell
-from tools.manifests import CHART, CLASS_API, NAMESPACE
 
 Object = dict[str, Any]
 

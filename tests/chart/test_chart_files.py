@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 from helm import IMAGE, VALUES, Helm, of_kind
-
 from tools import manifests
 
 CHART, ROOT = manifests.CHART, manifests.ROOT
@@ -89,7 +88,10 @@ def test_notes_name_what_the_release_has(helm: Helm) -> None:
         said = helm.run("install", "onair", CHART, "--namespace", "tv", "--dry-run=client", *words)
         return said.partition("\nNOTES:\n")[2]
 
-    plain, other = notes(), notes("class.name=own", "class.default=false", "watchNamespaces={events}", "rootSecret.name=r")
+    plain, other = (
+        notes(),
+        notes("class.name=own", "class.default=false", "watchNamespaces={events}", "rootSecret.name=r"),
+    )
     assert "className" not in plain and "-n default livestream/keynote" in plain and "-n tv onair-root" in plain
     assert "className: own" in other and "-n events livestream/keynote" in other and "-n tv r -o yaml" in other
     assert "class.create=false" in notes("class.create=false")

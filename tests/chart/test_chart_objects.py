@@ -13,12 +13,13 @@ import pytest
 import yaml
 from helm import IMAGE, SETS, Helm, Object, of_kind, parsed, the
 from pod_security import violations
+from tools.manifests import KUSTOMIZE, NAMESPACE
 
 from kubelab import binaries, shell
+from onair_core.manifests import load, validate
 from onair_core.manifests.crd import crd_folder
 from onair_operator.desired import ports
 from onair_operator.desired.labels import all_ingest_selector
-from tools.manifests import KUSTOMIZE, NAMESPACE
 
 GOLDEN = Path(__file__).parent / "golden"
 CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "LiveStreamClass"}
@@ -83,12 +84,18 @@ def test_pods_fit_the_restricted_standard(helm: Helm, values: str) -> None:
 def test_everything_finds_the_operators_pods_and_nothing_else(helm: Helm, values: str) -> None:
     objects = helm.objects(values)
     deployment = the(objects, "Deployment")
-    selector, labels = deployment["spec"]["selector"]["matchLabels"], deployment["spec"]["template"]["metadata"]["labels"]
+    selector, labels = (
+        deployment["spec"]["selector"]["matchLabels"],
+        deployment["spec"]["template"]["metadata"]["labels"],
+    )
     selectors = [the(objects, "Service")["spec"]["selector"]]
     selectors += [thing["spec"]["selector"]["matchLabels"] for thing in of_kind(objects, "PodDisruptionBudget")]
     selectors += [thing["spec"]["podSelector"]["matchLabels"] for thing in of_kind(objects, "NetworkPolicy")]
     assert all(found == selector for found in selectors) and selector.items() <= labels.items()
-    for others in [all_ingest_selector(), *(pod["metadata"]["labels"] for pod in pods(objects) if pod["metadata"]["labels"] != labels)]:
+    for others in [
+        all_ingest_selector(),
+        *(pod["metadata"]["labels"] for pod in pods(objects) if pod["metadata"]["labels"] != labels),
+    ]:
         assert not selector.items() <= others.items()
     (told,) = (word.partition("=")[2] for word in arguments(objects) if word.startswith("--pod-labels="))
     assert dict(pair.split("=") for pair in told.split(",")) == selector
@@ -117,7 +124,9 @@ def test_the_crds_are_those_of_the_project(helm: Helm) -> None:
 
 def test_at_first_the_class_waits_for_its_crd(helm: Helm) -> None:
     objects = helm.objects("default")
-    weights = [the(objects, kind)["metadata"]["annotations"]["helm.sh/hook-weight"] for kind in ("Job", "LiveStreamClass")]
+    weights = [
+        the(objects, kind)["metadata"]["annotations"]["helm.sh/hook-weight"] for kind in ("Job", "LiveStreamClass")
+    ]
     assert weights == ["0", "1"]
     policy = the(objects, "LiveStreamClass")["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
     assert "before-hook-creation" not in policy and "hook-succeeded" not in policy
@@ -132,11 +141,10 @@ def test_afterwards_the_class_is_part_of_the_release(helm: Helm) -> None:
 
 @pytest.mark.parametrize("values", ["default", "everything"])
 def test_the_class_is_valid(helm: Helm, values: str, tmp_path: Path) -> None:
-    from onair_core.manifests import load_paths
-
     file = tmp_path / "class.yaml"
     file.write_text(yaml.safe_dump(the(helm.objects(values), "LiveStreamClass")), encoding="utf-8")
-    assert load_paths([file]).problems == []
+    judged = validate(load([file]))
+    assert judged.problems == [] and len(judged.manifests) == 1
 
 
 # Options
@@ -205,4 +213,6 @@ def test_kustomize_makes_what_the_chart_makes(helm: Helm) -> None:
     assert namespace["metadata"]["name"] == NAMESPACE
     made += built(KUSTOMIZE / "class")
     of_chart = [thing for thing in helm.objects("default", IMAGE, first=False) if thing["kind"] != "Pod"]
-    assert by_name([plain(thing) for thing in made]) == by_name([plain(without_labels_of_pods(thing)) for thing in of_chart])
+    assert by_name([plain(thing) for thing in made]) == by_name(
+        [plain(without_labels_of_pods(thing)) for thing in of_chart]
+    )

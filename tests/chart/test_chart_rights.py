@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from helm import SETS, Helm, Object, of_kind
-
 from tools.manifests import NAMESPACE
 
 Right = tuple[str, str, str]
@@ -104,7 +103,13 @@ def test_no_role_has_wildcards_or_is_a_way_to_more_rights(helm: Helm, values: st
 
 def test_none_are_given_when_somebody_else_does(helm: Helm) -> None:
     objects = helm.objects("minimal")
-    assert not {thing["kind"] for thing in objects} & {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ServiceAccount"}
+    assert not {thing["kind"] for thing in objects} & {
+        "Role",
+        "ClusterRole",
+        "RoleBinding",
+        "ClusterRoleBinding",
+        "ServiceAccount",
+    }
 
 
 def test_who_edits_a_namespace_may_have_channels_in_it(helm: Helm) -> None:

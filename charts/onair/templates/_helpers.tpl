@@ -96,7 +96,7 @@ containers:
     imagePullPolicy: {{ .root.Values.image.pullPolicy }}
     command: [python3, -c]
     args:
-      - {{ .root.Files.Get .script | toJson }}
+      - | {{- .root.Files.Get .script | nindent 8 }}
       {{- range .args }}
       - {{ . | quote }}
       {{- end }}
