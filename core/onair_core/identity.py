@@ -1,4 +1,4 @@
-"""Identity as a function of Git and one root secret: playback IDs, stream keys, fingerprints.
+"""Identity as a function of Git and one root secret: playback IDs, stream keys, fingerprints, access to pods.
 
 Everything is HMAC-SHA256 of the root secret over a purpose and the parts it is about, each with its length before
 it, so that no two different inputs run together. What is rebuilt from the same manifests and the same root secret
@@ -9,6 +9,8 @@ has the same URLs and keys.
 | playback ID | namespace, stream, entry | 24 characters of a-z 2-7, 120 bits |
 | stream key | namespace, stream, rotation | 40 characters of a-z 2-7, 200 bits |
 | asset playback ID | namespace, asset, entry | 24 characters of a-z 2-7 |
+| control token | uid of the stream, number of its ingest pod | 40 characters of a-z 2-7 |
+| control key | the same | 32 bytes, the seed of an Ed25519 key |
 | fingerprint key | nothing | 32 bytes, the only thing edges get |
 | fingerprint | the stream key, with the fingerprint key | 32 hexadecimal digits |
 """
@@ -47,6 +49,16 @@ def stream_key(root: bytes, namespace: str, stream: str, rotation: str) -> str:
 def asset_playback_id(root: bytes, namespace: str, asset: str, entry: str) -> str:
     """The playback ID of a recording's entry."""
     return _text(_derive(root, "asset-playback-id", namespace, asset, entry), 120)
+
+
+def control_token(root: bytes, uid: str, number: int) -> str:
+    """What the operator shows an ingest pod's control port."""
+    return _text(_derive(root, "control-token", uid, str(number)), 200)
+
+
+def control_key(root: bytes, uid: str, number: int) -> bytes:
+    """The seed of the key that an ingest pod's control port proves itself with."""
+    return _derive(root, "control-key", uid, str(number))
 
 
 def own_stream_key(value: bytes) -> str:

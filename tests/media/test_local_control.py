@@ -300,7 +300,7 @@ async def test_a_deleted_streams_key_is_free_at_once(local: Installation) -> Non
     for name in ("a", "b"):
         local.write(f"{name}.yaml", live_stream(name, "{streamKey: {secretRef: {name: own}}}"))
     await local.start()
-    assert local.ready("a")[0] == "True" and local.ready("b") == ("False", "StreamKeyConflict")
+    assert local.ready("a")[0] == "True" and local.ready("b") == ("False", "StreamKeyTaken")
     (local.manifests / "a.yaml").unlink()
     await local.control.reconcile()
     await local.wait()
@@ -316,7 +316,7 @@ async def test_who_holds_a_key_keeps_it_from_an_older_one(local: Installation) -
     await local.control.reconcile()
     local.write("older.yaml", live_stream("older", "{streamKey: {secretRef: {name: own}}}"))
     await local.control.reconcile()
-    assert local.ready("holder")[0] == "True" and local.ready("older") == ("False", "StreamKeyConflict")
+    assert local.ready("holder")[0] == "True" and local.ready("older") == ("False", "StreamKeyTaken")
     assert "x" * 30 not in str(local.stream("holder"))
 
 

@@ -3,145 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+from ingest_pod import GOING_LIVE, KEY, E, Pod, types
 
-from free_ports import free_ports
 from onair_core.contract import (
-    Applied,
-    AssetSettings,
-    ChannelConfig,
     Cursor,
     Drained,
-    EventType,
     HttpLimitsSpec,
-    JournalEvent,
     LimitsSpec,
     PlaybackEntry,
     PodConfig,
-    StoreSettings,
     StreamRef,
     config_hash,
 )
-from onair_media.ingest.tls import self_signed
-
-KEY = "key-of-the-pods-only-stream"
-TOKEN = "token-of-the-operator-and-of-nobody-else"
-E = EventType
-GOING_LIVE = [E.STREAM_CONNECTED, E.ASSET_CREATED, E.STREAM_RECORDING, E.STREAM_ACTIVE, E.ASSET_READY]
-
-
-class Pod:
-    """`config` and `data` are its volumes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.secret, self.data = folder / "secret", folder / "data"
-        self.secret.mkdir()
-        self.log = folder / "log"
-        self.rtmp, self.http, self.control, self.probes = free_ports(4)
-        self.config = PodConfig(
-            channel=ChannelConfig(
-                stream=StreamRef("events", "keynote", "uid-1"),
-                keys=(KEY,),
-                key_generation="1",
-                playback=(PlaybackEntry("main", "keynote-playback"),),
-                asset=AssetSettings(store=StoreSettings(url=f"file://{self.data}/recordings")),
-            ),
-            title="Opening keynote",
-        )
-        (self.secret / "config.json").write_bytes(msgspec.json.encode(self.config))
-        (self.secret / "token").write_text(TOKEN)
-        self_signed(self.secret)
-        (self.secret / "rtmps.crt").rename(self.secret / "tls.crt")
-        (self.secret / "rtmps.key").rename(self.secret / "tls.key")
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "onair_core.cli", "ingest", "--config", self.secret, "--data", self.data),
-            *("--rtmp", f"127.0.0.1:{self.rtmp}", "--http", f"127.0.0.1:{self.http}"),
-            *("--control", f"127.0.0.1:{self.control}", "--probes", f"127.0.0.1:{self.probes}"),
-            stderr=self.log.open("ab"),
-        )
-        async with asyncio.timeout(30):
-            while await self.get(f"http://127.0.0.1:{self.probes}/readyz") != 200:
-                assert self.process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.05)
-
-    async def get(self, url: str) -> int:
-        try:
-            async with aiohttp.ClientSession() as http, http.get(url) as answer:
-                return answer.status
-        except aiohttp.ClientError:
-            return 0
-
-    async def stop(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        async with asyncio.timeout(30):
-            return await self.process.wait()
-
-    @contextlib.asynccontextmanager
-    async def asked(
-        self, method: str, path: str, token: str = TOKEN, **more: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The certificate is pinned, as the operator does it."""
-        context = ssl.create_default_context(cafile=str(self.secret / "tls.crt"))
-        headers = {"Authorization": f"Bearer {token}"}
-        url = f"https://127.0.0.1:{self.control}{path}"
-        async with (
-            aiohttp.ClientSession(headers=headers) as http,
-            http.request(method, url, ssl=context, **more) as answer,
-        ):
-            yield answer
-
-    async def put(self, config: PodConfig) -> Applied:
-        async with self.asked("PUT", "/v1/config", data=msgspec.json.encode(config)) as answer:
-            assert answer.status == 200, await answer.text()
-            return msgspec.json.decode(await answer.read(), type=Applied)
-
-    async def events_until(
-        self,
-        last: EventType,
-        after: Cursor = Cursor(),  # noqa: B008
-        listening: asyncio.Event | None = None,
-    ) -> list[JournalEvent]:
-        found: list[JournalEvent] = []
-        async with asyncio.timeout(60), self.asked("GET", f"/v1/events?after={after}") as answer:
-            if listening is not None:
-                listening.set()
-            async for line in answer.content:
-                if line.strip():
-                    found.append(msgspec.json.decode(line, type=JournalEvent))
-                    if found[-1].type is last:
-                        return found
-        raise AssertionError(f"the pod went away; it had told {[event.type for event in found]}")
-
-    @contextlib.asynccontextmanager
-    async def publisher(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "onair_core.cli", "push", f"rtmp://127.0.0.1:{self.rtmp}/app/{KEY}"),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+from onair_core.contract.control import CONFIG_HEADER
 
 
 @pytest.fixture
@@ -150,10 +33,6 @@ async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
     await pod.start()
     yield pod
     await pod.stop(signal.SIGKILL)
-
-
-def types(events: list[JournalEvent]) -> list[EventType]:
-    return [event.type for event in events]
 
 
 async def test_a_broadcast_from_the_first_event_to_the_last(pod: Pod) -> None:
@@ -182,6 +61,8 @@ async def test_a_configuration_takes_effect_and_says_which_it_is(pod: Pod) -> No
     assert await pod.get(f"http://127.0.0.1:{pod.http}/keynote-playback.m3u8") == 404
     assert await pod.get(f"http://127.0.0.1:{pod.http}/another-playback.m3u8") == 412
     assert (await pod.put(msgspec.structs.replace(changed, taken=Cursor(7, 3)))).hash == applied.hash
+    async with pod.asked("GET", "/v1/events") as answer:
+        assert answer.headers[CONFIG_HEADER] == applied.hash
 
 
 async def test_the_limits_of_the_class_hold_in_a_pod(pod: Pod) -> None:
@@ -199,7 +80,7 @@ async def test_probes_and_metrics_need_no_token(pod: Pod) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{pod.probes}/metrics") as answer:
         text = await answer.text()
     assert 'onair_publisher_connected{name="keynote",namespace="events"} 0.0' in text
-    assert "onair_playback_requests_total" in text and KEY not in text and TOKEN not in text
+    assert "onair_playback_requests_total" in text and KEY not in text and pod.access.token not in text
 
 
 async def test_nothing_is_told_or_done_without_the_token(pod: Pod) -> None:
@@ -222,17 +103,22 @@ async def test_a_drained_pod_keeps_its_broadcast_and_begins_no_other(pod: Pod) -
     async with pod.publisher():
         events = await pod.events_until(E.STREAM_ACTIVE)
         async with pod.asked("POST", "/v1/drain") as answer:
-            assert msgspec.json.decode(await answer.read(), type=Drained) == Drained(idle=False)
+            drained = msgspec.json.decode(await answer.read(), type=Drained)
+            assert not drained.idle and drained.newest >= Cursor(events[-1].epoch, events[-1].n)
         broadcast = events[0].broadcast
         assert broadcast is not None
         async with pod.asked("POST", f"/v1/broadcasts/{broadcast.id}/complete"):
             pass
-        await pod.events_until(E.STREAM_IDLE)
-    async with pod.asked("POST", "/v1/drain") as answer:
-        assert msgspec.json.decode(await answer.read(), type=Drained) == Drained(idle=True)
+        last = (await pod.events_until(E.ASSET_COMPLETED))[-1]
+    newest = Cursor(last.epoch, last.n)
+    for config in (pod.config, msgspec.structs.replace(pod.config, taken=newest)):
+        await pod.put(config)
+        async with pod.asked("POST", "/v1/drain") as answer:
+            assert msgspec.json.decode(await answer.read(), type=Drained) == Drained(idle=True, newest=newest)
     async with pod.publisher() as publisher, asyncio.timeout(30):
         await publisher.wait()
-    assert types(await pod.events_until(E.ASSET_COMPLETED)).count(E.STREAM_CONNECTED) == 1
+    async with pod.asked("POST", "/v1/drain") as answer:
+        assert msgspec.json.decode(await answer.read(), type=Drained).newest == newest, "and so nothing has happened"
 
 
 async def test_stopped_while_live_it_tells_the_last_events_and_goes_on_in_the_next_process(pod: Pod) -> None:

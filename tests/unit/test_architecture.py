@@ -20,6 +20,8 @@ PURE_FILES = (
     "core/onair_core/kube/frames.py",
     "core/onair_core/kube/resources.py",
     "core/onair_core/kube/store.py",
+    "operator/onair_operator/pods/errors.py",
+    "operator/onair_operator/pods/lines.py",
     "operator/onair_operator/schedule.py",
 )
 IO_MODULES = {"asyncio", "socket", "ssl", "aiohttp", "uvloop", "obstore", "time", "threading", "subprocess", "pathlib"}

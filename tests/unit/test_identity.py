@@ -20,6 +20,10 @@ def test_known_values() -> None:
     assert identity.stream_key(ROOT, "events", "keynote", "2026-11") == "mv6dvudvxeovza2wakpuy46bg3nokvi4iigh52h2"
     assert identity.asset_playback_id(ROOT, "events", "keynote-abc234", "main") == "aaglfocpaviz6kmu2m5dl3m6"
     assert identity.fingerprint(identity.fingerprint_key(ROOT), "some stream key") == "0207a8ccc381d3e13146c75f2a13bf98"
+    assert identity.control_token(ROOT, "uid", 1) == "dj2tqtxaijusmfprp2wf5n2qoyggmsal3cabeqa7"
+    assert (
+        identity.control_key(ROOT, "uid", 1).hex() == "53b80bdb825a8ce4f32b423023a38e6c6cf77b45b6cac6913355a834b9d313ba"
+    )
 
 
 def test_forms() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from onair_core.contract import BroadcastRef, EventType, JournalEvent, Takeover
 from onair_operator.decide.conditions import Verdict, with_condition
+from onair_operator.decide.plan import Plan
 from onair_operator.decide.status import MAX_EVENTS, asset_status_after, new_asset_status, stream_status_after
-from onair_operator.local.plan import Plan, plan
+from onair_operator.local.plan import plan
 
 ROOT = bytes(32)
 E = EventType
@@ -74,7 +75,7 @@ def test_an_id_stays_with_who_holds_it_else_with_the_older() -> None:
     newer = stream("newer", "2026-02-01T00:00:00Z", playback=[{"name": "main", "id": "same-playback-id"}])
     by_name = {p.ref.name: p for p in planned(newer, older)}
     assert by_name["older"].ready.holds
-    assert by_name["newer"].ready == Verdict(False, "PlaybackIDConflict", "same-playback-id belongs to default/older")
+    assert by_name["newer"].ready == Verdict(False, "PlaybackIdTaken", "same-playback-id belongs to default/older")
     newer["status"] = {"playback": [{"id": "same-playback-id"}]}
     by_name = {p.ref.name: p for p in planned(newer, older)}
     assert by_name["newer"].ready.holds and not by_name["older"].ready.holds
@@ -82,7 +83,7 @@ def test_an_id_stays_with_who_holds_it_else_with_the_older() -> None:
 
 def test_a_recordings_id_is_taken_too() -> None:
     (made,) = planned(stream("s", playback=[{"name": "main", "id": "asset-playback-id"}]))
-    assert made.ready.reason == "PlaybackIDConflict" and made.config.playback == ()
+    assert made.ready.reason == "PlaybackIdTaken" and made.config.playback == ()
 
 
 def test_of_two_that_are_as_old_the_first_by_name_gets_it() -> None:
@@ -129,7 +130,7 @@ def test_two_streams_with_one_key_cannot_both_have_it() -> None:
         )
     }
     assert by_name["a"].config.keys and not by_name["b"].config.keys
-    assert by_name["b"].ready.reason == "StreamKeyConflict"
+    assert by_name["b"].ready.reason == "StreamKeyTaken"
 
 
 def test_classes_are_named_bound_once_or_default() -> None:

@@ -2,12 +2,14 @@
 
 | request | body | answer |
 |---|---|---|
-| `GET /v1/events?after=EPOCH.N` | | lines of JSON, one `JournalEvent` each, without an end |
+| `GET /v1/events?after=EPOCH.N` | | lines of JSON, one `JournalEvent` each, without an end; header `OnAir-Config` |
 | `PUT /v1/config` | `PodConfig` | `Applied` |
 | `POST /v1/broadcasts/{id}/complete` | | 204; 404 when that broadcast is not open |
 | `POST /v1/drain` | | `Drained` |
 
-Each request carries `Authorization: Bearer <token>`. Whatever is asked twice does the same once.
+Each request carries `Authorization: Bearer <token>`. Whatever is asked twice does the same once. `OnAir-Config` is the
+`config_hash` of the configuration in force when the answer began (absent before the first): who connects again learns
+whether it has to be sent.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ CONFIG_PATH = "/v1/config"
 EVENTS_PATH = "/v1/events"
 DRAIN_PATH = "/v1/drain"
 COMPLETE_PATH = "/v1/broadcasts/{id}/complete"
+
+CONFIG_HEADER = "OnAir-Config"
 
 # An empty line comes at least this often: either side sees that the other one is gone.
 SIGN_OF_LIFE_SECONDS = 10.0
@@ -80,9 +84,14 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Drained(msgspec.Struct, frozen=True):
-    """The pod begins no broadcast any more. `idle`: none is open, so nothing is lost with it."""
+    """The pod begins no broadcast any more.
+
+    `idle`: none is open, and all that happened is durable. Who has then read up to `newest`, the newest durable event,
+    loses nothing with the pod.
+    """
 
     idle: bool
+    newest: Cursor
 
 
 def config_hash(config: PodConfig) -> str:

@@ -33,13 +33,17 @@ Handler = Callable[[Key, Object | None, Object | None], None]
 
 
 class Reflector:
-    """One selection of objects, in memory. `run` it as a task; everything else may be called at any time."""
+    """One selection of objects, in memory, of each what `trim` leaves: all but `metadata` may go.
+
+    `run` it as a task; everything else may be called at any time.
+    """
 
     def __init__(
         self,
         client: Client,
         selection: Selection,
         *,
+        trim: Callable[[Object], Object] = lambda found: found,
         backoff: Backoff = BACKOFF,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -51,7 +55,7 @@ class Reflector:
         self._backoff = backoff
         self._chance = chance
         self._sleep = sleep
-        self._store = Store(selection.metadata_only)
+        self._store = Store(selection.metadata_only, trim)
         self._handlers: list[Handler] = []
         self._listed = False
         self._heard: float | None = None

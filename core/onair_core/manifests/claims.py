@@ -1,6 +1,6 @@
 """Playback IDs that more than one LiveStream names: each manifest is valid, but only one of them can have the ID.
 
-The API server cannot see this either; a running OnAir says it as the condition PlaybackIDConflict.
+The API server cannot see this either; a running OnAir says it as the condition PlaybackIdTaken.
 """
 
 from __future__ import annotations

@@ -81,6 +81,12 @@ class Journal:
         """The durable events that follow (epoch, n), oldest first."""
         return [event for event in self._events if (event.epoch, event.n) > (epoch, n)]
 
+    @property
+    def newest(self) -> tuple[int, int]:
+        """(epoch, n) of the newest durable event, also when it was acknowledged; (0, 0) before the first."""
+        last = (self._events[-1].epoch, self._events[-1].n) if self._events else (0, 0)
+        return max(last, self._acknowledged)
+
     def acknowledge(self, epoch: int, n: int) -> None:
         """The control plane has everything up to (epoch, n) durably: it need not be kept here."""
         self._acknowledged = max(self._acknowledged, (epoch, n))

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from onair_core.contract import Applied, Cursor, JournalEvent, LimitsSpec, PodConfig, StreamRef, config_hash
+from onair_core.contract import Applied, Cursor, Drained, JournalEvent, LimitsSpec, PodConfig, StreamRef, config_hash
 from onair_media.ingest.channel import Channel
 from onair_media.ingest.host import ChannelHost
 from onair_media.store import StoreError
 
 log = structlog.get_logger(__name__)
+
+# Well below what the operator waits for an answer.
+DRAIN_SECONDS = 5.0
 
 
 class OtherStreamError(Exception):
@@ -33,7 +36,7 @@ class PodChannel:
         self._read = asyncio.Event()
         self._turn = asyncio.Lock()
         self.applied: Applied | None = None
-        """None until the first configuration is in force."""
+        """None until the first configuration is in force, and when drained: whoever wants it to go on says so again."""
         self.told = Cursor()
         """Up to where the operator has read the journal."""
 
@@ -50,14 +53,14 @@ class PodChannel:
     def newest(self) -> Cursor:
         """The newest event that is durable."""
         channel = self._channel
-        events = channel.journal.after(0, 0) if channel is not None else []
-        return Cursor(events[-1].epoch, events[-1].n) if events else Cursor()
+        return Cursor(*channel.journal.newest) if channel is not None else Cursor()
 
     async def configure(self, config: PodConfig) -> Applied:
         """Puts a configuration into force. Raises `OtherStreamError`."""
         if config.channel.stream != self._stream:
             raise OtherStreamError(f"this pod is for {self._stream}, uid {self._stream.uid}")
         async with self._turn:
+            self._host.draining = False
             await self._host.configure(config.channel, (config.taken.epoch, config.taken.n))
             channel = self._channel
             assert channel is not None
@@ -106,10 +109,16 @@ class PodChannel:
         self._host.complete(self._stream, broadcast)
         return True
 
-    def drain(self) -> bool:
-        """No broadcast begins any more. True when none is open."""
+    async def drain(self) -> Drained:
+        """No broadcast begins until the next `configure`.
+
+        Waits a while for the disk: the end of the last broadcast may just have happened.
+        """
         self._host.draining = True
-        return self.idle
+        self.applied = None
+        channel = self._channel
+        durable = channel is None or await channel.journal.settled(DRAIN_SECONDS)
+        return Drained(idle=self.idle and durable, newest=self.newest)
 
     def _serve_assets(self, config: PodConfig) -> list[str]:
         problems = []

@@ -9,9 +9,10 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from onair_core.contract import Cursor, Drained, PodConfig
+from onair_core.contract import Cursor, PodConfig
 from onair_core.contract.control import (
     COMPLETE_PATH,
+    CONFIG_HEADER,
     CONFIG_PATH,
     DRAIN_PATH,
     EVENTS_PATH,
@@ -43,7 +44,10 @@ def control_application(pod: PodChannel, token: str) -> web.Application:
             after = Cursor.parse(request.query.get("after", str(Cursor())))
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"after: {error}\n") from None
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
+        headers = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
+        if pod.applied is not None:
+            headers[CONFIG_HEADER] = pod.applied.hash
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         await response.write(b"\n")
         async for events in pod.events(after, SIGN_OF_LIFE_SECONDS):
@@ -56,7 +60,7 @@ def control_application(pod: PodChannel, token: str) -> web.Application:
         return web.Response(status=204)
 
     async def drain(_: web.Request) -> web.Response:
-        return _json(Drained(pod.drain()))
+        return _json(await pod.drain())
 
     app.router.add_put(CONFIG_PATH, put_config)
     app.router.add_get(EVENTS_PATH, get_events)

@@ -21,11 +21,23 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class ControlAccess:
-    """What an incarnation's control port proves itself with: bearer token, certificate and its key (PEM)."""
+    """How operator and control port of an incarnation know each other (`control_access` makes them).
+
+    `certificate` and `private_key` are PEM, `fingerprint` is the SHA-256 of the certificate's DER form.
+    """
 
     token: str = field(repr=False)
     certificate: str
     private_key: str = field(repr=False)
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How the outside reaches a channel's 5222."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ class Provision:
 
     `config.taken` is what was taken when the incarnation began: its Secret does not change with every event.
     `generated_key` None: there is none, the key is the user's own or belongs to another stream. `rtmps_secret`: in the
-    stream's namespace, with tls.crt and tls.key; None: RTMP only.
+    stream's namespace, with tls.crt and tls.key; None: RTMP only. `exposed` None: from inside the cluster only.
     """
 
     stream: StreamRef
@@ -45,3 +57,4 @@ class Provision:
     control: ControlAccess
     generated_key: str | None = field(default=None, repr=False)
     rtmps_secret: str | None = None
+    exposed: Exposure | None = None

@@ -14,6 +14,9 @@ from onair_operator.desired.labels import child_metadata
 from onair_operator.desired.naming import pod_name, stream_key_secret_name
 from onair_operator.desired.provision import Provision
 
+STREAM_KEY = "streamKey"
+"""Where a generated stream key stands in its Secret."""
+
 
 def stream_key_secret(provision: Provision) -> dict[str, Any] | None:
     """For people: the generated key, and what encoders ask for.
@@ -25,7 +28,7 @@ def stream_key_secret(provision: Provision) -> dict[str, Any] | None:
     if key is None:
         return None
     addresses = ingest_addresses(provision)
-    data = {"streamKey": key, "server": addresses.rtmps or addresses.rtmp, "rtmpUrl": f"{addresses.rtmp}/{key}"}
+    data = {STREAM_KEY: key, "server": addresses.rtmps or addresses.rtmp, "rtmpUrl": f"{addresses.rtmp}/{key}"}
     if addresses.rtmps:
         data["rtmpsUrl"] = f"{addresses.rtmps}/{key}"
     return _secret(provision, stream_key_secret_name(provision.stream.name), data)
@@ -41,6 +44,29 @@ def pod_secret(provision: Provision) -> dict[str, Any]:
         KEY: provision.control.private_key,
     }
     return _secret(provision, pod_name(provision.stream.name, provision.incarnation), data)
+
+
+def certificate_secret(provision: Provision, source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The class's certificate, where the pod can mount it. `source`: the Secret in the installation's namespace."""
+    if provision.rtmps_secret is None:
+        return None
+    data = {key: source["data"][key] for key in (CERTIFICATE, KEY)}
+    made = _secret(provision, provision.rtmps_secret, {})
+    return {**made, "type": "kubernetes.io/tls", "data": data}
+
+
+def certificate_problem(source: Mapping[str, Any] | None, name: str) -> str | None:
+    """Why a Secret cannot be the certificate of a class; None: it can. The shape is cert-manager's."""
+    missing = [key for key in (CERTIFICATE, KEY) if not secret_value(source, key)]
+    if source is None:
+        return f"there is no Secret {name} in OnAir's namespace"
+    return f"Secret {name} in OnAir's namespace has no {' and no '.join(missing)}" if missing else None
+
+
+def secret_value(secret: Mapping[str, Any] | None, key: str) -> bytes | None:
+    """One value of a Secret object; None when it or the key is missing."""
+    text = ((secret or {}).get("data") or {}).get(key)
+    return None if text is None else base64.b64decode(text)
 
 
 def _secret(provision: Provision, name: str, data: Mapping[str, str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 from onair_core.manifests import WebhookEndpointSpec, spec_of
 from onair_operator.decide.conditions import Verdict, with_condition
 from onair_operator.decide.times import timestamp, unix_time
-from onair_operator.local.secrets import secret_value
+from onair_operator.desired.secrets import secret_value
 from onair_operator.webhooks import Endpoint, EndpointStatus, LabelSelector
 
 Object = dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 from onair_core.identity import ROOT_SECRET_BYTES
 from onair_operator.desired.labels import LIVE_STREAM
 from onair_operator.desired.naming import stream_key_secret_name
+from onair_operator.desired.secrets import STREAM_KEY
 from onair_operator.local import durable
 
 
@@ -40,12 +41,6 @@ def root_secret(folder: Path, *, channels_exist: bool) -> bytes:
     return found
 
 
-def secret_value(secret: dict[str, Any] | None, key: str) -> bytes | None:
-    """One value of a Secret object; None when it or the key is missing."""
-    text = (secret or {}).get("data", {}).get(key)
-    return None if text is None else base64.b64decode(text)
-
-
 def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
     """The Secret that holds a generated stream key, as the operator would make it."""
     metadata = stream["metadata"]
@@ -58,5 +53,5 @@ def stream_key_secret(stream: dict[str, Any], key: str) -> dict[str, Any]:
             "labels": {LIVE_STREAM: metadata["name"]},
         },
         "type": "Opaque",
-        "data": {"streamKey": base64.b64encode(key.encode()).decode()},
+        "data": {STREAM_KEY: base64.b64encode(key.encode()).decode()},
     }

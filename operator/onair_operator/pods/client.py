@@ -1,0 +1,213 @@
+"""One ingest pod's control port: `PodClient` asks, `EventStream` listens.
+
+The certificate is pinned: all pods share aiohttp's TLS context, and each connection is held against the fingerprint
+before anything is sent on it, the token least of all. There is a limit to everything that a pod can do: how long it
+takes, how much it says, what it makes the operator do (no redirects, no cookies, nothing is decompressed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from onair_core.contract import Applied, Cursor, Drained, PodConfig
+from onair_core.contract.control import (
+    COMPLETE_PATH,
+    CONFIG_HEADER,
+    CONFIG_PATH,
+    DRAIN_PATH,
+    EVENTS_PATH,
+    SIGN_OF_LIFE_SECONDS,
+)
+from onair_operator.desired.provision import ControlAccess
+from onair_operator.pods.errors import PodNonsense, PodRefused, PodUnreachable, printable
+from onair_operator.pods.lines import Batch, EventLines
+
+T = TypeVar("T")
+
+Address = tuple[str, int]
+
+# `Applied` may have a sentence for each of a stream's recordings.
+LONGEST_ANSWER = 1024 * 1024
+LONGEST_REFUSAL = 4096
+KEEP_ALIVE_SECONDS = 5.0
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """In seconds. `connect` includes TLS; `silence` is how long an event stream may be without a whole line."""
+
+    connect: float = 3.0
+    answer: float = 10.0
+    silence: float = 2.5 * SIGN_OF_LIFE_SECONDS
+
+
+PATIENCE = Patience()
+
+
+def pod_session() -> aiohttp.ClientSession:
+    """For all pods together: as many connections as there are pods, and nothing of the environment."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"User-Agent": "onair-operator", "Accept-Encoding": "identity"},
+    )
+
+
+class PodClient:
+    """The control port at `address` (an IP address and a port) of the pod that has this `access`.
+
+    Everything raises `PodError`. Keep it for as long as the pod: connections are kept by it.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, address: Address, access: ControlAccess, patience: Patience = PATIENCE
+    ) -> None:
+        self._session = session
+        self._base = URL.build(scheme="https", host=address[0], port=address[1])
+        self._pin = aiohttp.Fingerprint(access.fingerprint)
+        self._authorization = f"Bearer {access.token}"
+        self._patience = patience
+
+    async def put(self, config: PodConfig) -> Applied:
+        """Puts a configuration into force."""
+        _, body = await self._ask("PUT", CONFIG_PATH, body=msgspec.json.encode(config))
+        return _decoded(body, Applied)
+
+    async def drain(self) -> Drained:
+        """No broadcast begins any more."""
+        _, body = await self._ask("POST", DRAIN_PATH)
+        return _decoded(body, Drained)
+
+    async def complete(self, broadcast_id: str) -> bool:
+        """Ends that broadcast; False when it is not open."""
+        path = COMPLETE_PATH.format(id=quote(broadcast_id, safe=""))
+        status, _ = await self._ask("POST", path, expected=(204, 404))
+        return status == 204
+
+    @asynccontextmanager
+    async def events(self, after: Cursor) -> AsyncIterator[EventStream]:
+        """The events behind `after`, and those to come. Only opening it is limited to `answer` seconds."""
+        with _translated():
+            async with asyncio.timeout(self._patience.answer):
+                response = await self._send("GET", EVENTS_PATH, query={"after": str(after)})
+        try:
+            with _translated():
+                async with asyncio.timeout(self._patience.answer):
+                    await _expect(response, (200,))
+            yield EventStream(response, after, self._patience.silence)
+        finally:
+            response.close()
+
+    async def _ask(
+        self, method: str, path: str, *, body: bytes | None = None, expected: tuple[int, ...] = (200,)
+    ) -> tuple[int, bytes]:
+        with _translated():
+            async with asyncio.timeout(self._patience.answer):
+                response = await self._send(method, path, body=body)
+                try:
+                    await _expect(response, expected)
+                    answer = await _read(response, LONGEST_ANSWER)
+                    if not response.content.at_eof():
+                        raise PodNonsense(f"an answer of more than {LONGEST_ANSWER} bytes")
+                finally:
+                    # Read to its end, the connection is free again; otherwise nobody waits for the rest.
+                    response.release() if response.content.at_eof() else response.close()
+        return response.status, answer
+
+    async def _send(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            method,
+            self._base.join(URL(path, encoded=True)),
+            params=query,
+            data=body,
+            headers={"Authorization": self._authorization},
+            ssl=self._pin,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
+        )
+
+
+class EventStream:
+    """An open `GET /v1/events`: iterate over it for batches, of which those without events are signs of life.
+
+    It ends when the pod ends it, and raises `PodError`.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, after: Cursor, silence: float) -> None:
+        given = response.headers.get(CONFIG_HEADER)
+        if given is not None and _HASH.fullmatch(given) is None:
+            raise PodNonsense(f"{CONFIG_HEADER} is no hash")
+        self.config_hash = given
+        """Of the configuration in force when the pod was asked; None: there is none."""
+        self._content = response.content
+        self._silence = silence
+        self._clock = asyncio.get_running_loop().time
+        self._lines = EventLines(after, self._clock())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        try:
+            with _translated():
+                async with asyncio.timeout(self._silence):
+                    while chunk := await self._content.readany():
+                        batch = self._lines.feed(chunk, self._clock())
+                        if batch is not None:
+                            return batch
+        except ValueError as error:
+            raise PodNonsense(printable(str(error))) from None
+        raise StopAsyncIteration
+
+
+async def _expect(response: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:
+    if response.status not in expected:
+        text = await _read(response, LONGEST_REFUSAL)
+        raise PodRefused(response.status, text.decode(errors="replace"))
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, up to `most` bytes of it."""
+    body = bytearray()
+    while len(body) < most and (chunk := await response.content.read(most - len(body))):
+        body += chunk
+    return bytes(body)
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PodNonsense(f"an answer that is no {kind.__name__}: {printable(str(error))}") from None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turns what aiohttp raises into `PodError`."""
+    try:
+        yield
+    except TimeoutError:
+        raise PodUnreachable("no answer in time") from None
+    except aiohttp.ServerFingerprintMismatch:
+        raise PodUnreachable("another certificate than the pod's: somebody else is at its address") from None
+    except (aiohttp.ClientResponseError, HttpProcessingError) as error:
+        raise PodNonsense(f"no HTTP: {printable(error.message)}") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise PodUnreachable(printable(f"{type(error).__name__}: {error}")) from error
