@@ -126,7 +126,7 @@ class StreamReconciler:
             self._world.all_classes(),
             root=self._root,
             secret=lambda _namespace, _name: own,
-            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["uid"]),
+            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["name"]),
         )
         self._world.work_on_uids(self._world.grants.claim(made.claim))
         return finish(made, self._world.grants.grant(made.ref.uid), default_store=DEFAULT_STORE)
