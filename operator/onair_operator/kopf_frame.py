@@ -26,7 +26,7 @@ EXIT_SECONDS = 10.0
 
 
 async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event) -> None:
-    """Runs until `stop` is set; returns before that when Kopf cannot go on."""
+    """Runs until `stop` is set; sets it when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     started = asyncio.Event()
@@ -47,6 +47,7 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
         # Kopf takes the signals to itself, and then needs seconds to end. What is under way comes first.
         stop_at_signals(stop)
         await running
+        stop.set()  # a signal came before that, or it cannot go on
     finally:
         starting.cancel()
         running.cancel()

@@ -222,7 +222,7 @@ class Channel:
         return path_of("livestreams", self.namespace, self.name)
 
     def declare(self, **spec: Any) -> Object:
-        wanted = {"playback": [{"policy": "public"}], **spec}
+        wanted = {"title": self.name, "playback": [{"policy": "public"}], **spec}
         return self.plane.api.apply(
             self.path,
             {

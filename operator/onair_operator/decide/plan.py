@@ -100,7 +100,8 @@ def draft(
         spec=spec,
         class_name=class_name,
         cls=cls,
-        claim=_claim(stream, ref, playback_entries(ref, spec, root), _fingerprint(root, usable)),
+        # Its pod has the key, whatever became of its class.
+        claim=_claim(stream, ref, playback_entries(ref, spec, root), _fingerprint(root, key)),
         problem=problem,
         key_secret=key_secret,
         key=usable,

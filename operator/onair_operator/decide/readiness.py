@@ -16,8 +16,8 @@ from typing import Any
 
 from onair_operator.decide.conditions import Verdict, with_condition
 
-OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy")
-"""The types that OnAir writes; others are somebody else's and left alone."""
+OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy", "Default")
+"""The types that OnAir writes, the last of classes; others are somebody else's and left alone."""
 
 _SETTLED = Verdict(False, "Settled")
 _NOTHING_PENDING = Verdict(False, "NothingPending")

@@ -103,7 +103,8 @@ class World:
         self.streams.on_change(self._stream_is_another, own=True)
         self.streams.on_change(self._stream_changed)
         self.assets.on_change(self._asset_is_another, own=True)
-        self.assets.on_change(self._asset_changed)
+        # Also what a stream's reconcile wrote: its data may be gone since.
+        self.assets.on_change(self._asset_changed, own=True)
         self.pods.on_change(self._pod_changed)
         self.classes.on_change(self._class_changed)
         for cache in (self.pods, self.assets, self.secrets, self.services, self.policies, self.claims):
