@@ -41,7 +41,7 @@ test: $(VENV)/.installed-dev player ## Everything that can run here; says what w
 	tools/test-tools.sh
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
-	$(BIN)/pytest tests/media tests/crd tests/e2e $(PYTEST_ARGS)
+	$(BIN)/pytest tests/media tests/e2e $(PYTEST_ARGS)
 	$(KUBELAB) build  # minutes, the first time: not beside tests of live media
 	$(BIN)/pytest tests/kube tests/cluster $(PYTEST_ARGS)
 
