@@ -83,6 +83,7 @@ class Follower:
         self._events = 0
         self._bytes = 0
         self._room = asyncio.Event()
+        self._told: str | None = None
         self._good = False  # this connection brought something, or lasted
 
     def pending(self) -> tuple[JournalEvent, ...]:
@@ -112,7 +113,9 @@ class Follower:
             self._good = False
             reason = await self._connection()
             metrics.ENDED.labels(reason).inc()
-            failures = 1 if self._good and reason not in (NONSENSE, DEFECT) else failures + 1
+            if self._good and reason not in (NONSENSE, DEFECT):
+                failures, self._told = 0, None
+            failures += 1
             await asyncio.sleep(self._habits.backoff.delay(failures, random()))  # noqa: S311 - spreads load
 
     async def _connection(self) -> str:
@@ -120,7 +123,8 @@ class Follower:
         try:
             await self._follow()
         except PodError as error:
-            self._note(error)
+            self.trouble = str(error)
+            self._tell(error)
             return _reason(error)
         except Exception:  # one pod's follower must not end with what nobody thought of
             _log.exception("following failed", pod=self._name)
@@ -167,13 +171,13 @@ class Follower:
     def _is_full(self) -> bool:
         return self._events >= self._habits.most_events or self._bytes >= self._habits.most_bytes
 
-    def _note(self, error: PodError) -> None:
-        """Says each trouble once, not with every try. A pod that goes is no reason to warn."""
+    def _tell(self, error: PodError) -> None:
+        """Each trouble once, not with every try. A pod that goes is no reason to warn."""
         said = str(error)
-        if said != self.trouble:
+        if said != self._told:
             tell = _log.info if isinstance(error, PodUnreachable) else _log.warning
             tell("an ingest pod cannot be followed, trying again", pod=self._name, error=said)
-        self.trouble = said
+        self._told = said
 
 
 def _reason(error: PodError) -> str:
