@@ -53,7 +53,7 @@ async def asked(session: aiohttp.ClientSession, folder: Path, *parts: bytes, sta
 
 async def listened(session: aiohttp.ClientSession, pod: FakePod, patience: Patience = HASTE) -> list[JournalEvent]:
     """Until the stream ends."""
-    async with PodClient(session, pod.address, pod.access, patience).events(Cursor(1, 0)) as stream:
+    with await PodClient(session, pod.address, pod.access, patience).events(Cursor(1, 0)) as stream:
         return [one async for batch in stream for one in batch.events]
 
 
@@ -84,7 +84,7 @@ async def test_requests_are_what_the_contract_says(session: aiohttp.ClientSessio
         assert drained.idle and drained.newest == Cursor(2, 7)
         assert await client.complete("of/../this?") is True
         assert await client.complete("another") is False
-        async with client.events(Cursor(3, 1)) as stream:
+        with await client.events(Cursor(3, 1)) as stream:
             assert stream.config_hash == HASH
             batches = [batch async for batch in stream]
     assert [one for batch in batches for one in batch.events] == [event(3, 2)]
@@ -108,8 +108,7 @@ async def test_somebody_else_at_the_address_is_not_shown_the_token(
             with pytest.raises(PodUnreachable, match="somebody else"):
                 await ask
         with pytest.raises(PodUnreachable, match="somebody else"):
-            async with client.events(Cursor()):
-                pass
+            await client.events(Cursor())
     assert pod.requests == []
 
 
