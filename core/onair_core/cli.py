@@ -21,6 +21,7 @@ _SHORT_HELP = {
     "ingest": "Serve one channel: the process of an ingest pod.",
     "key": "Print a stream's server and stream key.",
     "local": "Serve manifests on this machine.",
+    "operator": "Turn LiveStreams into ingest pods: the operator of a cluster.",
     "push": "Publish a test pattern or a media file.",
     "rotate-key": "Reset a stream's key.",
     "streams": "List streams, or show one.",

@@ -14,20 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from kubelab import artifacts, kind, layout, machine, provider
+from kubelab import artifacts, kind, layout, machine, provider, required
 from kubelab.kubectl import Kubectl
 from kubelab.provider import Cluster, Unavailable, Unsupported
+from kubelab.required import NOT_OF_THIS_KIND
 
-REQUIRED = os.environ.get("ONAIR_REQUIRE_CLUSTER", "") not in ("", "0")
-NOT_OF_THIS_KIND = "not with this kind of cluster"
 ARTIFACTS = Path(os.environ.get("ONAIR_ARTIFACTS") or layout.PROJECT / ".cache" / "artifacts") / "cluster"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(180, func_only=True))  # a first build belongs to no test
+        required.limit(item)
     # A machine has one cluster at a time: what makes and kills clusters comes before the one that the others share.
     here.sort(key=lambda item: item.path.name != "test_cluster_leftovers.py")
     items[:] = [item for item in items if item not in here] + here
@@ -36,9 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    if report.skipped and REQUIRED and NOT_OF_THIS_KIND not in (reason := str(report.longrepr)):
-        report.outcome = "failed"
-        report.longrepr = f"ONAIR_REQUIRE_CLUSTER is set, and it skipped: {reason}"
+    required.judge(report)
     funcargs = item.funcargs if isinstance(item, pytest.Function) else {}
     if report.failed and isinstance(kubectl := funcargs.get("kubectl"), Kubectl):
         folder = ARTIFACTS / re.sub(r"\W+", "-", item.name)

@@ -1,14 +1,55 @@
-"""A client and the API server that it speaks to."""
+"""A client and the API server that it speaks to: one that does what a test tells it, and a real one.
+
+Where the real one cannot be had its tests skip and say why; with ONAIR_REQUIRE_CLUSTER=1 (CI) they fail instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from api_server import ApiServer, serving
 
+from control_plane_fixtures import (
+    api,
+    control_plane,
+    controllers,
+    crds,
+    kubectl,
+    namespace,
+    nodes,
+    scheduler,
+    shared_control_plane,
+)
+from kubelab import required
 from onair_core.backoff import Backoff
 from onair_core.kube.client import Call, Client, Patience
+
+__all__ = [
+    "api",
+    "control_plane",
+    "controllers",
+    "crds",
+    "kubectl",
+    "namespace",
+    "nodes",
+    "scheduler",
+    "shared_control_plane",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            required.limit(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    required.judge(report)
+    return report
 
 
 @pytest.fixture

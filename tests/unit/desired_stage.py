@@ -15,6 +15,7 @@ from onair_core.contract import (
     StreamRef,
 )
 from onair_core.manifests import LiveStreamClassSpec
+from onair_operator.desired.addresses import exposure
 from onair_operator.desired.naming import Incarnation
 from onair_operator.desired.pod import DEFAULT_STORE
 from onair_operator.desired.provision import ControlAccess, Installation, Provision
@@ -84,4 +85,5 @@ def provision(
         control=CONTROL,
         generated_key=key,
         rtmps_secret=rtmps_secret,
+        exposed=exposure(class_of(cls or {}), None),
     )

@@ -21,6 +21,7 @@ from kubelab import (
     host,
     image,
     kind,
+    kwok,
     layout,
     mounts,
     node,
@@ -30,6 +31,8 @@ from kubelab import (
     record,
     sysctls,
 )
+from kubelab.nodeless import ControlPlane
+from kubelab.site import MACHINE
 from kubelab.waiting import Hopeless, NotYet, until
 
 VERSION_1 = """\
@@ -193,7 +196,7 @@ def test_every_cluster_checks_who_may_own_what() -> None:
     (argument,) = yaml.safe_load(patch)["apiServer"]["extraArgs"].values()
     plugins = argument if isinstance(argument, str) else argument["value"]
     assert "OwnerReferencesPermissionEnforcement" in plugins
-    assert any(plugins in word for word in map(str, control_plane.api_server_flags()))
+    assert any(plugins in word for word in map(str, control_plane.api_server_flags(MACHINE)))
 
 
 def test_settings_are_put_back_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,3 +240,26 @@ def test_mounts_below_a_folder_are_found_and_its_neighbours_are_not() -> None:
         "tmpfs /run tmpfs rw 0 0\nx /run/lab/a x rw 0 0\ny /run/lab/a/my\\040b y rw 0 0\nz /run/laboratory/c z rw 0 0\n"
     )
     assert mounts.below(Path("/run/lab"), table) == [Path("/run/lab/a"), Path("/run/lab/a/my b")]
+
+
+# A control plane without nodes
+
+
+def test_sites_do_not_share_ports_or_files(tmp_path: Path) -> None:
+    here = ControlPlane(tmp_path, [15001, 15002, 15003]).site
+    words = list(map(str, control_plane.etcd(Path, here))) + control_plane.api_server_flags(here)
+    for word in words:
+        assert str(layout.STATE) not in word and "6443" not in word and "2379" not in word
+
+
+def test_a_kubeconfig_holds_a_certificate_or_a_token() -> None:
+    authority = pki.Authority("test")
+    for client, field in ((authority.issue("admin"), "client-key-data"), ("secret-token", "token")):
+        content = yaml.safe_load(pki.kubeconfig("https://x", authority.pair.certificate, client))
+        assert field in content["users"][0]["user"]
+
+
+def test_kwok_is_told_what_becomes_of_nodes_and_pods() -> None:
+    stages = list(yaml.safe_load_all(kwok.configuration()))
+    kinds = [stage["spec"]["resourceRef"]["kind"] for stage in stages]
+    assert kinds == ["Node", "Pod", "Pod"] and stages[-1]["spec"]["next"] == {"delete": True}

@@ -53,6 +53,7 @@ class DisconnectReason(StrEnum):
     COMPLETED = "Completed"
     MAX_DURATION = "MaxDuration"
     SERVER_RESTARTED = "ServerRestarted"
+    POD_LOST = "PodLost"  # its ingest pod is gone, and told nothing of it
     INTERNAL_ERROR = "InternalError"  # a defect of OnAir; the log has it
     # The connection stays, and belongs to another broadcast now.
     CODEC_CHANGED = "CodecChanged"
@@ -93,6 +94,7 @@ class BroadcastEnd(StrEnum):
     DELETED = "Deleted"
     MAX_DURATION = "MaxDuration"
     TEST_OVER = "TestStreamOver"
+    POD_LOST = "PodLost"  # its ingest pod is gone, with the volume that would let another go on
     CODEC_CHANGED = "CodecChanged"
     TRACKS_CHANGED = "TracksChanged"  # a track came that it had begun without, before anyone could watch it
 

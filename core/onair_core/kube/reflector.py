@@ -21,7 +21,7 @@ import structlog
 
 from onair_core.backoff import Backoff
 from onair_core.kube.client import Client, Selection
-from onair_core.kube.errors import Gone, KubeError
+from onair_core.kube.errors import Gone, KubeError, Silent
 from onair_core.kube.store import Change, Key, Object, Store
 
 _log = structlog.get_logger(__name__)
@@ -33,13 +33,17 @@ Handler = Callable[[Key, Object | None, Object | None], None]
 
 
 class Reflector:
-    """One selection of objects, in memory. `run` it as a task; everything else may be called at any time."""
+    """One selection of objects, in memory, of each what `trim` leaves: all but `metadata` may go.
+
+    `run` it as a task; everything else may be called at any time.
+    """
 
     def __init__(
         self,
         client: Client,
         selection: Selection,
         *,
+        trim: Callable[[Object], Object] = lambda found: found,
         backoff: Backoff = BACKOFF,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -51,7 +55,7 @@ class Reflector:
         self._backoff = backoff
         self._chance = chance
         self._sleep = sleep
-        self._store = Store(selection.metadata_only)
+        self._store = Store(selection.metadata_only, trim)
         self._handlers: list[Handler] = []
         self._listed = False
         self._heard: float | None = None
@@ -90,6 +94,8 @@ class Reflector:
                     await self._list()
                 await self._watch()
                 trouble = None
+            except Silent:
+                trouble = None  # the next watch shows whether there is anybody
             except Gone as error:
                 self._listed, trouble = False, error
             except KubeError as error:

@@ -11,7 +11,7 @@ Versions are compared as numbers, as Kubernetes allows since 1.35 and has always
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -51,9 +51,10 @@ def version_of(found: Mapping[str, Any]) -> int:
 
 @dataclass(slots=True)
 class Store:
-    """See above. Objects in it are shared: nobody may change them."""
+    """See above. Objects in it are shared: nobody may change them. `trim`: what of an object is kept."""
 
     metadata_only: bool = False
+    trim: Callable[[Object], Object] = lambda found: found
     position: int | None = None
     _objects: dict[Key, Object] = field(default_factory=dict)
     _seen: set[Key] | None = None
@@ -130,7 +131,7 @@ class Store:
     def _kept(self, found: Object) -> Object:
         """Without `managedFields`, which are often half of an object and nobody's business here."""
         metadata = {name: value for name, value in found["metadata"].items() if name != "managedFields"}
-        return {"metadata": metadata} if self.metadata_only else found | {"metadata": metadata}
+        return {"metadata": metadata} if self.metadata_only else self.trim(found | {"metadata": metadata})
 
 
 def _uid(found: Mapping[str, Any]) -> object:

@@ -36,7 +36,7 @@ class PodChannel:
         self._read = asyncio.Event()
         self._turn = asyncio.Lock()
         self.applied: Applied | None = None
-        """None until the first configuration is in force."""
+        """None until the first configuration is in force, and when drained: whoever wants it to go on says so again."""
         self.told = Cursor()
         """Up to where the operator has read the journal."""
 
@@ -60,6 +60,7 @@ class PodChannel:
         if config.channel.stream != self._stream:
             raise OtherStreamError(f"this pod is for {self._stream}, uid {self._stream.uid}")
         async with self._turn:
+            self._host.draining = False
             await self._host.configure(config.channel, (config.taken.epoch, config.taken.n))
             channel = self._channel
             assert channel is not None
@@ -109,8 +110,12 @@ class PodChannel:
         return True
 
     async def drain(self) -> Drained:
-        """No broadcast begins any more. Waits a while for the disk: the end of the last one may just have happened."""
+        """No broadcast begins until the next `configure`.
+
+        Waits a while for the disk: the end of the last broadcast may just have happened.
+        """
         self._host.draining = True
+        self.applied = None
         channel = self._channel
         durable = channel is None or await channel.journal.settled(DRAIN_SECONDS)
         return Drained(idle=self.idle and durable, newest=self.newest)

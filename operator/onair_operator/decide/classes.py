@@ -28,16 +28,18 @@ def default_limits(classes: Iterable[Object]) -> LimitsSpec:
     return spec_of(value, LiveStreamClassSpec).limits if value is not None else LimitsSpec()
 
 
+def store_unavailable(problem: str) -> Verdict:
+    """Why a class cannot be used: nothing can be recorded."""
+    return Verdict(False, "StoreUnavailable", f"Nothing can be recorded: {problem}")
+
+
 def class_status(
-    value: Object, classes: Mapping[str, Object], *, store_problem: str | None, now: float
+    value: Object, classes: Mapping[str, Object], *, problem: Verdict | None, now: float
 ) -> dict[str, Any]:
-    """`status` of a class. `store_problem`: why its store cannot be opened; `now`: Unix seconds."""
+    """`status` of a class. `problem`: why it cannot be used; `now`: Unix seconds."""
     generation = value["metadata"]["generation"]
     status = {**value.get("status", {}), "observedGeneration": generation}
-    if store_problem is None:
-        ready = Verdict(True, "Usable", "Streams can be bound to this class.")
-    else:
-        ready = Verdict(False, "StoreUnavailable", f"Nothing can be recorded: {store_problem}")
+    ready = problem or Verdict(True, "Usable", "Streams can be bound to this class.")
     conditions = with_condition(status.get("conditions", []), READY, ready, generation=generation, now=now)
     if _is_marked(value):
         chosen = default_class(classes.values())

@@ -82,10 +82,10 @@ def decide_incarnation(
     known dead: their node is gone and they do not answer. `keeps_volume`: pods share a claim, so one ends before the
     next begins.
     """
-    known = sorted(pods, key=_number)
+    known = sorted(pods, key=incarnation_number)
     stopping = [pod for pod in known if "deletionTimestamp" in pod["metadata"] and _name(pod) not in lost]
     staying = [pod for pod in known if "deletionTimestamp" not in pod["metadata"]]
-    following = max([recorded, *map(_number, known)]) + 1
+    following = max([recorded, *map(incarnation_number, known)]) + 1
     if not staying:
         if keeps_volume and stopping:
             message = f"Pod {_name(stopping[-1])} is stopping; the next one needs its volume."
@@ -96,7 +96,7 @@ def decide_incarnation(
     stale = tuple(map(_name, older))
 
     def stay(step: Step, reason: str, message: str, *, pending: bool = False) -> Decision:
-        return Decision(step, reason, message, _number(current), remove=stale, update_pending=pending)
+        return Decision(step, reason, message, incarnation_number(current), remove=stale, update_pending=pending)
 
     def replace(reason: str, message: str) -> Decision:
         remove = (*stale, _name(current))
@@ -126,15 +126,15 @@ def update_pending(decision: Decision) -> Verdict:
     return Verdict(decision.update_pending, decision.reason, decision.message if decision.update_pending else "")
 
 
+def incarnation_number(pod: Pod) -> int:
+    """Which incarnation a pod is; 0 for a pod on which somebody has changed it: the oldest of all."""
+    text = pod["metadata"].get("annotations", {}).get(INCARNATION_NUMBER, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+
 def _name(pod: Pod) -> str:
     name: str = pod["metadata"]["name"]
     return name
-
-
-def _number(pod: Pod) -> int:
-    """0 for a pod on which somebody has changed it: the oldest of all."""
-    text = pod["metadata"].get("annotations", {}).get(INCARNATION_NUMBER, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
 
 
 def _is_over(pod: Pod) -> bool:

@@ -22,6 +22,8 @@ from onair_operator.desired.secrets import STREAM_KEY, secret_value
 
 # Reasons that say nothing against the key itself: a publisher is not cut for them.
 _KEEP_KEY = ("SecretNotOwned",)
+NOT_PROVISIONED = ("ClassNotFound", "NamespaceNotAllowed")
+"""Reasons for which nothing is made or changed: there is no class to say how."""
 Object = dict[str, Any]
 
 

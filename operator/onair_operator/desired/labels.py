@@ -27,6 +27,11 @@ def recommended(stream: StreamRef) -> dict[str, str]:
     }
 
 
+def managed_selector() -> str:
+    """The children of every stream, in kubectl's notation."""
+    return "app.kubernetes.io/managed-by=onair,app.kubernetes.io/component=ingest"
+
+
 def all_ingest_selector() -> dict[str, str]:
     """The ingest pods of every stream in a namespace."""
     return dict(_ALL_INGEST)

@@ -43,3 +43,8 @@ def volume_claim_name(stream: str) -> str:
 def stream_key_secret_name(stream: str) -> str:
     """The Secret that a generated stream key is kept in."""
     return f"{stream}-stream-key"
+
+
+def certificate_secret_name(stream: str) -> str:
+    """The copy of its class's certificate."""
+    return f"{stream}-rtmps"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from onair_core.contract import config_hash
 from onair_operator.desired import ports
 from onair_operator.desired.hashing import stable_hash
 from onair_operator.desired.labels import INCARNATION, all_ingest_selector, child_metadata
@@ -21,6 +22,11 @@ POD_HASH = "onair.dev/pod-hash"
 """Annotation: `pod_hash` of what the pod was made from."""
 INCARNATION_NUMBER = "onair.dev/incarnation-number"
 """Annotation: `Incarnation.number`."""
+
+TAKEN = "onair.dev/taken"
+"""Annotation: `PodConfig.taken` when the incarnation began; its Secret keeps that and does not change with events."""
+CONFIG_HASH = "onair.dev/config-hash"
+"""Annotation: `config_hash` of the configuration that the pod was made with."""
 
 DATA, SETTINGS, CERTIFICATE = "/data", "/etc/onair", "/etc/onair-rtmps"
 DEFAULT_STORE = f"file://{DATA}/recordings"
@@ -45,6 +51,8 @@ def pod(provision: Provision) -> dict[str, Any]:
         **wanted.annotations,
         POD_HASH: pod_hash(provision),
         INCARNATION_NUMBER: str(incarnation.number),
+        TAKEN: str(provision.config.taken),
+        CONFIG_HASH: config_hash(provision.config),
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _spec(provision, name)}
 

@@ -33,12 +33,20 @@ class ControlAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """How the outside reaches a channel's 5222."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Provision:
     """One LiveStream, with all that its class says and its plan has granted.
 
     `config.taken` is what was taken when the incarnation began: its Secret does not change with every event.
     `generated_key` None: there is none, the key is the user's own or belongs to another stream. `rtmps_secret`: in the
-    stream's namespace, with tls.crt and tls.key; None: RTMP only.
+    stream's namespace, with tls.crt and tls.key; None: RTMP only. `exposed` None: from inside the cluster only.
     """
 
     stream: StreamRef
@@ -49,3 +57,4 @@ class Provision:
     control: ControlAccess
     generated_key: str | None = field(default=None, repr=False)
     rtmps_secret: str | None = None
+    exposed: Exposure | None = None

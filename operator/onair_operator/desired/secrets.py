@@ -46,6 +46,23 @@ def pod_secret(provision: Provision) -> dict[str, Any]:
     return _secret(provision, pod_name(provision.stream.name, provision.incarnation), data)
 
 
+def certificate_secret(provision: Provision, source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The class's certificate, where the pod can mount it. `source`: the Secret in the installation's namespace."""
+    if provision.rtmps_secret is None:
+        return None
+    data = {key: source["data"][key] for key in (CERTIFICATE, KEY)}
+    made = _secret(provision, provision.rtmps_secret, {})
+    return {**made, "type": "kubernetes.io/tls", "data": data}
+
+
+def certificate_problem(source: Mapping[str, Any] | None, name: str) -> str | None:
+    """Why a Secret cannot be the certificate of a class; None: it can. The shape is cert-manager's."""
+    missing = [key for key in (CERTIFICATE, KEY) if not secret_value(source, key)]
+    if source is None:
+        return f"there is no Secret {name} in OnAir's namespace"
+    return f"Secret {name} in OnAir's namespace has no {' and no '.join(missing)}" if missing else None
+
+
 def secret_value(secret: Mapping[str, Any] | None, key: str) -> bytes | None:
     """One value of a Secret object; None when it or the key is missing."""
     text = ((secret or {}).get("data") or {}).get(key)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from onair_core import identity
 from onair_core.contract import JournalEvent
-from onair_core.manifests import API_VERSION
 from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
 from onair_media.store import StoreError
 from onair_operator.decide.conditions import with_condition
 from onair_operator.decide.plan import Plan
-from onair_operator.decide.status import asset_ready, new_asset_status
+from onair_operator.decide.status import asset_ready
 from onair_operator.decide.times import timestamp
+from onair_operator.desired.asset import asset_object
 from onair_operator.local.addresses import Addresses
 from onair_operator.local.bookkeeping import Object
 from onair_operator.local.objects import Objects, identity_of
@@ -33,37 +30,17 @@ class Assets:
 
     def new(self, stream: Object, event: JournalEvent, made: Plan | None) -> Object:
         """The Asset of a broadcast that begins. `made`: the stream's plan."""
-        metadata, spec = stream["metadata"], stream["spec"]
-        settings = spec.get("newAssetSettings", {})
-        name = event.broadcast.id if event.broadcast else ""
-        namespace = metadata["namespace"]
-        playback = []
-        for entry in settings.get("playback", []):
-            playback_id = identity.asset_playback_id(self._root, namespace, name, entry["name"])
-            url = self._addresses.playback(playback_id, made.cls if made else None)
-            playback.append({"name": entry["name"], "id": playback_id, "policy": entry["policy"], "url": url})
         store = made.config.asset.store if made else None
-        asset_spec: dict[str, Any] = {
-            "liveStream": {"name": metadata["name"], "uid": metadata["uid"]},
-            "store": {"url": store.url if store else self._default_store},
-            "playback": [{"name": entry["name"], "policy": entry["policy"]} for entry in settings.get("playback", [])],
-        }
-        for field in ("title", "passthrough"):
-            value = settings.get(field) or (spec.get("title") if field == "title" else None)
-            if value:
-                asset_spec[field] = value
-        return {
-            "apiVersion": API_VERSION,
-            "kind": "Asset",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": dict(metadata.get("labels", {})),
-                "creationTimestamp": timestamp(event.at),
-            },
-            "spec": asset_spec,
-            "status": new_asset_status(event, playback),
-        }
+        asset = asset_object(
+            stream,
+            event,
+            root=self._root,
+            store=store.url if store else self._default_store,
+            labels=stream["metadata"].get("labels", {}),
+            playback_url=lambda playback_id: self._addresses.playback(playback_id, made.cls if made else None),
+        )
+        asset["metadata"]["creationTimestamp"] = timestamp(event.at)
+        return asset
 
     async def write(self, asset: Object, now: float) -> None:
         """Keeps an Asset with its status, and plays it by its IDs. Raises `StoreError`, with all that kept."""

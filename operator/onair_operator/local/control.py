@@ -22,7 +22,7 @@ from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
 from onair_media.store import StoreError, open_store
-from onair_operator.decide.classes import class_status, default_limits
+from onair_operator.decide.classes import class_status, default_limits, store_unavailable
 from onair_operator.decide.plan import Plan, stream_ref
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
 from onair_operator.eventlog import FileEventLogs, append_journal, append_own, close, update
@@ -40,7 +40,7 @@ from onair_operator.local.plan import plan, subject_of
 from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
-from onair_operator.local.stream_status import configured_status
+from onair_operator.local.stream_status import configured
 from onair_operator.local.unapplied import unapplied_fields
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
 
@@ -223,11 +223,11 @@ class Control:
                 try:
                     await asyncio.to_thread(open_store, url)
                 except StoreError as error:
-                    problem = str(error)
+                    problem = store_unavailable(str(error))
                     raise
             with self._contained(value):
                 now = self._host.clock.now()
-                value["status"] = class_status(value, classes, store_problem=problem, now=now)
+                value["status"] = class_status(value, classes, problem=problem, now=now)
                 await self.objects.update(value)
 
     def _plan(self) -> list[Plan]:
@@ -257,7 +257,7 @@ class Control:
         if stream is None:
             return
         now = self._host.clock.now()
-        status = configured_status(stream, made, self._addresses, now)
+        status = configured(stream, made, self._addresses, now)
         logged = await self._logs.load(made.ref.uid)
         told = events_of_change(stream, status["playback"], logged.log.entries if logged else ())
         for event, _ in told:

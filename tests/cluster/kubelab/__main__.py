@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from kubelab import binaries, image, kind, provider, shell, waiting
+from kubelab import binaries, image, kind, nodeless, provider, shell, waiting
 
 
 def say(line: str) -> None:
@@ -43,6 +43,10 @@ def load_image() -> None:
 @main.command()
 def build() -> None:
     """Build and fetch what `up` and the tests need, so that they start at once. Where that cannot be: say why."""
+    try:
+        nodeless.prepare(say)
+    except provider.Unavailable as reason:
+        say(f"No API server here: {reason}")
     if provider.is_given() or kind.tool():
         return
     try:

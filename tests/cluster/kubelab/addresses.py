@@ -11,7 +11,6 @@ DOMAIN = "cluster.local"
 
 # The bridge of the first node carries the API server and the DNS server: Endpoints may not be loopback addresses.
 CONTROL_PLANE = "10.244.0.1"
-API_SERVER = f"https://{CONTROL_PLANE}:6443"
 ETCD = "http://127.0.0.1:23790"
 ETCD_PEER = "http://127.0.0.1:23800"
 DNS_READY = f"{CONTROL_PLANE}:8181"

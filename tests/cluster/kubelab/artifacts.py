@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from kubelab import layout
 from kubelab.kubectl import Kubectl, Object
+from kubelab.site import MACHINE
 
 Result = TypeVar("Result")
 
@@ -36,9 +36,9 @@ def collect(kubectl: Kubectl, folder: Path) -> None:
         keep(f"logs/{name}.log", "logs", name, "--all-containers", "--prefix")
         if any(status.get("restartCount") for status in pod["status"].get("containerStatuses", [])):
             keep(f"logs/{name}.previous.log", "logs", name, "--all-containers", "--prefix", "--previous")
-    if layout.LOGS.exists() and kubectl.kubeconfig == layout.KUBECONFIG:
+    if MACHINE.logs.exists() and kubectl.kubeconfig == MACHINE.kubeconfig:
         (folder / "cluster").mkdir()
-        for log in layout.LOGS.glob("*.log"):
+        for log in MACHINE.logs.glob("*.log"):
             (folder / "cluster" / log.name).write_bytes(log.read_bytes()[-TAIL:])
 
 

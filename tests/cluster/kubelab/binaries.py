@@ -21,6 +21,8 @@ from pathlib import Path
 from kubelab import layout, shell
 
 HELM = "v4.3.1"
+HELM3 = "v3.22.0"  # many still have it: the chart is for both
+HELM3_KUBERNETES = ("1", "37")  # of its modules; the version that it takes for the cluster's where there is none
 COREDNS = "v1.12.4"
 KWOK = "v0.8.0"
 KIND = "v0.33.0"
@@ -97,6 +99,15 @@ def recipes() -> list[Recipe]:
             {"helm": f"helm.sh/helm/v4/cmd/helm@{HELM}"},
             variables={"helm.sh/helm/v4/internal/version.version": HELM},
         ),
+        Recipe(
+            "helm3",
+            {"helm3": f"helm.sh/helm/v3/cmd/helm@{HELM3}"},
+            variables={
+                "helm.sh/helm/v3/internal/version.version": HELM3,
+                "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": HELM3_KUBERNETES[0],
+                "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": HELM3_KUBERNETES[1],
+            },
+        ),
         Recipe("kwok", {"kwok": f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"}),
         Recipe("pause", {"pause": "."}, layout.MODULES / "pause"),
     ]
@@ -133,14 +144,17 @@ def _build(recipe: Recipe, name: str, binary: Path, say: Callable[[str], None]) 
             shutil.rmtree(stale)
         with tempfile.TemporaryDirectory(dir=binary.parent, prefix=".building-") as unfinished:
             environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": unfinished, "GOFLAGS": ""}
+            package = recipe.packages[name]
             if recipe.module:
                 # -mod=readonly is Go's way: what go.sum does not vouch for is refused.
-                command = [go, "build", *recipe.flags, "-o", f"{unfinished}/{name}", recipe.packages[name]]
+                made = Path(unfinished, name)
+                command = [go, "build", *recipe.flags, "-o", str(made), package]
             else:
-                command = [go, "install", *recipe.flags, recipe.packages[name]]
+                made = Path(unfinished, package.partition("@")[0].rpartition("/")[2])
+                command = [go, "install", *recipe.flags, package]
             try:
                 shell.run(*command, cwd=recipe.module or Path(unfinished), env=environment)
             except shell.CommandFailed as error:
                 raise NotBuilt(f"{name} cannot be built: {error}") from error
-            Path(unfinished, name).rename(binary)
+            made.rename(binary)
         say(f"built {name} in {time.monotonic() - began:.0f} s")

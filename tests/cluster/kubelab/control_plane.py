@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from kubelab import addresses, layout, pki
-
-PKI = layout.STATE / "pki"
-AUDIT_POLICY = layout.STATE / "audit-policy.yaml"
+from kubelab import addresses, pki
+from kubelab.addresses import NodeAddresses
+from kubelab.site import Site
 
 # Without the latter, a missing permission to set finalizers would show on OpenShift only.
 ADMISSION = ("NodeRestriction", "OwnerReferencesPermissionEnforcement")
@@ -19,88 +20,98 @@ ADMISSION = ("NodeRestriction", "OwnerReferencesPermissionEnforcement")
 NODE_GRACE_SECONDS = 20
 LEASE_SECONDS = 20
 
+# Nobody asks them, and there may be several control planes on a machine.
+NOTHING_SERVED = "--secure-port=0"
+
 Command = list[str | Path]
 Binary = Callable[[str], Path]
 
 
-def credentials() -> None:
+def credentials(site: Site, nodes: Iterable[NodeAddresses] = ()) -> None:
     """Writes certificates, keys and kubeconfigs."""
     authority, front_proxy = pki.Authority("onair-test"), pki.Authority("onair-test-front-proxy")
-    authority.pair.write(PKI, "ca")
-    front_proxy.pair.write(PKI, "front-proxy-ca")
+    authority.pair.write(site.pki, "ca")
+    front_proxy.pair.write(site.pki, "front-proxy-ca")
     service = "kubernetes.default.svc"
     names = ["kubernetes", "kubernetes.default", service, f"{service}.{addresses.DOMAIN}", "localhost"]
-    names += ["127.0.0.1", addresses.KUBERNETES_SERVICE, addresses.CONTROL_PLANE]
-    authority.issue("kube-apiserver", server_names=names).write(PKI, "apiserver")
-    authority.issue("apiserver-kubelet-client", "system:masters").write(PKI, "apiserver-kubelet-client")
-    front_proxy.issue("front-proxy-client").write(PKI, "front-proxy-client")
+    names += ["127.0.0.1", addresses.KUBERNETES_SERVICE, site.address]
+    authority.issue("kube-apiserver", server_names=names).write(site.pki, "apiserver")
+    authority.issue("apiserver-kubelet-client", "system:masters").write(site.pki, "apiserver-kubelet-client")
+    front_proxy.issue("front-proxy-client").write(site.pki, "front-proxy-client")
     private, public = pki.signing_pair()
-    pki.write_secret(PKI / "service-accounts.key", private)
-    (PKI / "service-accounts.pub").write_bytes(public)
+    pki.write_secret(site.pki / "service-accounts.key", private)
+    (site.pki / "service-accounts.pub").write_bytes(public)
 
     def access(file: Path, client: pki.Pair) -> None:
-        pki.write_secret(file, pki.kubeconfig(addresses.API_SERVER, authority.pair.certificate, client))
+        pki.write_secret(file, pki.kubeconfig(site.server, authority.pair.certificate, client))
 
-    access(layout.KUBECONFIG, authority.issue("admin", "system:masters"))
-    access(PKI / "coredns.kubeconfig", authority.issue("coredns", "system:masters"))
+    admin = authority.issue("admin", "system:masters")
+    admin.write(site.pki, "admin")
+    access(site.kubeconfig, admin)
+    access(site.pki / "coredns.kubeconfig", authority.issue("coredns", "system:masters"))
+    access(site.pki / "kwok.kubeconfig", authority.issue("kwok", "system:masters"))
     for component in ("kube-controller-manager", "kube-scheduler", "kube-proxy"):
-        access(PKI / f"{component}.kubeconfig", authority.issue(f"system:{component}"))
-    for node in addresses.NODES.values():
+        access(site.pki / f"{component}.kubeconfig", authority.issue(f"system:{component}"))
+    for node in nodes:
         pair = authority.issue(f"system:node:{node.name}", "system:nodes", [node.name, node.address])
-        pair.write(PKI, node.name)
-        access(PKI / f"{node.name}.kubeconfig", pair)
+        pair.write(site.pki, node.name)
+        access(site.pki / f"{node.name}.kubeconfig", pair)
 
 
-def etcd(binary: Binary) -> Command:
+def etcd(binary: Binary, site: Site) -> Command:
     return [
         binary("etcd"),
         "--name=onair",
-        f"--data-dir={layout.STATE}/etcd",
-        f"--listen-client-urls={addresses.ETCD}",
-        f"--advertise-client-urls={addresses.ETCD}",
-        f"--listen-peer-urls={addresses.ETCD_PEER}",
-        f"--initial-advertise-peer-urls={addresses.ETCD_PEER}",
-        f"--initial-cluster=onair={addresses.ETCD_PEER}",
+        f"--data-dir={site.folder}/etcd",
+        f"--listen-client-urls={site.etcd}",
+        f"--advertise-client-urls={site.etcd}",
+        f"--listen-peer-urls={site.etcd_peer}",
+        f"--initial-advertise-peer-urls={site.etcd_peer}",
+        f"--initial-cluster=onair={site.etcd_peer}",
         "--unsafe-no-fsync",  # what it holds need not outlive the machine
         "--quota-backend-bytes=8589934592",
     ]
 
 
-def api_server(binary: Binary) -> Command:
-    AUDIT_POLICY.write_text(yaml.safe_dump(audit_policy()), encoding="utf-8")
-    return [binary("kube-apiserver"), *api_server_flags()]
+def api_server(binary: Binary, site: Site, *more: str) -> Command:
+    _audit_policy(site).write_text(yaml.safe_dump(audit_policy()), encoding="utf-8")
+    return [binary("kube-apiserver"), *api_server_flags(site), *more]
 
 
-def api_server_flags() -> list[str]:
+def api_server_flags(site: Site) -> list[str]:
     return [
-        f"--etcd-servers={addresses.ETCD}",
-        f"--bind-address={addresses.CONTROL_PLANE}",
+        f"--etcd-servers={site.etcd}",
+        f"--bind-address={site.address}",
         f"--advertise-address={addresses.CONTROL_PLANE}",
-        "--secure-port=6443",
+        f"--secure-port={site.port}",
         f"--service-cluster-ip-range={addresses.SERVICES}",
         "--authorization-mode=Node,RBAC",
         f"--enable-admission-plugins={','.join(ADMISSION)}",
         "--allow-privileged=true",
-        f"--client-ca-file={PKI}/ca.crt",
-        f"--tls-cert-file={PKI}/apiserver.crt",
-        f"--tls-private-key-file={PKI}/apiserver.key",
+        f"--client-ca-file={site.pki}/ca.crt",
+        f"--tls-cert-file={site.pki}/apiserver.crt",
+        f"--tls-private-key-file={site.pki}/apiserver.key",
         f"--service-account-issuer=https://kubernetes.default.svc.{addresses.DOMAIN}",
-        f"--service-account-key-file={PKI}/service-accounts.pub",
-        f"--service-account-signing-key-file={PKI}/service-accounts.key",
-        f"--kubelet-client-certificate={PKI}/apiserver-kubelet-client.crt",
-        f"--kubelet-client-key={PKI}/apiserver-kubelet-client.key",
+        f"--service-account-key-file={site.pki}/service-accounts.pub",
+        f"--service-account-signing-key-file={site.pki}/service-accounts.key",
+        f"--kubelet-client-certificate={site.pki}/apiserver-kubelet-client.crt",
+        f"--kubelet-client-key={site.pki}/apiserver-kubelet-client.key",
         "--kubelet-preferred-address-types=InternalIP",
-        f"--requestheader-client-ca-file={PKI}/front-proxy-ca.crt",
+        f"--requestheader-client-ca-file={site.pki}/front-proxy-ca.crt",
         "--requestheader-allowed-names=front-proxy-client",
         "--requestheader-username-headers=X-Remote-User",
         "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-        f"--proxy-client-cert-file={PKI}/front-proxy-client.crt",
-        f"--proxy-client-key-file={PKI}/front-proxy-client.key",
-        f"--audit-policy-file={AUDIT_POLICY}",
-        f"--audit-log-path={layout.AUDIT_LOG}",
+        f"--proxy-client-cert-file={site.pki}/front-proxy-client.crt",
+        f"--proxy-client-key-file={site.pki}/front-proxy-client.key",
+        f"--audit-policy-file={_audit_policy(site)}",
+        f"--audit-log-path={site.audit_log}",
         "--audit-log-maxsize=500",
     ]
+
+
+def _audit_policy(site: Site) -> Path:
+    return site.folder / "audit-policy.yaml"
 
 
 def audit_policy() -> dict[str, object]:
@@ -111,27 +122,27 @@ def audit_policy() -> dict[str, object]:
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            {"level": "None", "users": [*components, "coredns"]},
+            {"level": "None", "users": [*components, "coredns", "kwok"]},
             {"level": "None", "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},
             {"level": "Metadata"},
         ],
     }
 
 
-def controller_manager(binary: Binary) -> Command:
-    access = PKI / "kube-controller-manager.kubeconfig"
+def controller_manager(binary: Binary, site: Site) -> Command:
+    access = site.pki / "kube-controller-manager.kubeconfig"
     return [
         binary("kube-controller-manager"),
         f"--kubeconfig={access}",
         f"--authentication-kubeconfig={access}",
         f"--authorization-kubeconfig={access}",
-        "--bind-address=127.0.0.1",
+        NOTHING_SERVED,
         "--leader-elect=false",
         "--use-service-account-credentials=true",
-        f"--root-ca-file={PKI}/ca.crt",
-        f"--service-account-private-key-file={PKI}/service-accounts.key",
-        f"--cluster-signing-cert-file={PKI}/ca.crt",
-        f"--cluster-signing-key-file={PKI}/ca.key",
+        f"--root-ca-file={site.pki}/ca.crt",
+        f"--service-account-private-key-file={site.pki}/service-accounts.key",
+        f"--cluster-signing-cert-file={site.pki}/ca.crt",
+        f"--cluster-signing-key-file={site.pki}/ca.key",
         "--allocate-node-cidrs=false",  # each node is told its own
         f"--cluster-cidr={addresses.PODS}",
         f"--service-cluster-ip-range={addresses.SERVICES}",
@@ -140,9 +151,9 @@ def controller_manager(binary: Binary) -> Command:
     ]
 
 
-def scheduler(binary: Binary) -> Command:
-    access = PKI / "kube-scheduler.kubeconfig"
-    configuration = layout.STATE / "kube-scheduler.yaml"
+def scheduler(binary: Binary, site: Site) -> Command:
+    access = site.pki / "kube-scheduler.kubeconfig"
+    configuration = site.folder / "kube-scheduler.yaml"
     content = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
@@ -155,5 +166,12 @@ def scheduler(binary: Binary) -> Command:
         f"--config={configuration}",
         f"--authentication-kubeconfig={access}",
         f"--authorization-kubeconfig={access}",
-        "--bind-address=127.0.0.1",
+        NOTHING_SERVED,
     ]
+
+
+def requests(site: Site, user: str) -> list[dict[str, Any]]:
+    """What that user asked of the API server so far: events of the audit log (audit.k8s.io/v1)."""
+    lines = site.audit_log.read_text(encoding="utf-8").splitlines(keepends=True)
+    events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be half written
+    return [event for event in events if event["user"]["username"] == user]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import urllib.request
 
 from kubelab import addresses, layout
-from kubelab.control_plane import PKI, Binary, Command
+from kubelab.control_plane import Binary, Command
+from kubelab.site import MACHINE
 
 
 def corefile() -> str:
@@ -15,7 +16,7 @@ def corefile() -> str:
     errors
     ready {addresses.DNS_READY}
     kubernetes {addresses.DOMAIN} in-addr.arpa {{
-        kubeconfig {PKI}/coredns.kubeconfig
+        kubeconfig {MACHINE.pki}/coredns.kubeconfig
         ttl 5
     }}
 }}

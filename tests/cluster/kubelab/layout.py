@@ -14,10 +14,6 @@ SOCKETS = Path("/run/onair-cluster")  # short: a socket's path has at most 107 b
 LOCK = Path("/run/onair-cluster.lock")
 CGROUP = "onair-cluster"
 
-LOGS = STATE / "log"
-KUBECONFIG = STATE / "kubeconfig"
-AUDIT_LOG = LOGS / "audit.jsonl"
-
 
 def cache() -> Path:
     """What was built and may be used again: binaries, images, wheels. Safe to delete."""

@@ -29,6 +29,7 @@ from kubelab.cgroups import COMPONENTS, Tree
 from kubelab.kubectl import Kubectl
 from kubelab.processes import Process
 from kubelab.record import Record
+from kubelab.site import MACHINE
 from kubelab.waiting import Hopeless, NotYet, until
 
 Say = Callable[[str], None]
@@ -78,14 +79,14 @@ class Machine:
 
     @property
     def kubectl(self) -> Kubectl:
-        return Kubectl(self._built("kubectl"), layout.KUBECONFIG)
+        return Kubectl(self._built("kubectl"), MACHINE.kubeconfig)
 
     def up(self, owner: Process | None) -> None:
         """Ends what an earlier run left, then starts control plane and first node, and waits until they are ready."""
         self.down()
         pause = image.pause(self._say)
         began = time.monotonic()
-        for folder in (layout.STATE, layout.LOGS, layout.SOCKETS):
+        for folder in (layout.STATE, MACHINE.logs, layout.SOCKETS):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = self._record = Record(owner, images=[pause.archive], settings=sysctls.current())
         record.save()
@@ -100,16 +101,16 @@ class Machine:
         self._say(f"the cluster is up after {time.monotonic() - began:.1f} s")
 
     def _start_all(self, record: Record) -> None:
-        control_plane.credentials()
+        control_plane.credentials(MACHINE, addresses.NODES.values())
         mounts.share()
         network.lay(FIRST)
         self._groups.make(COMPONENTS)
-        self._start("etcd", control_plane.etcd(self._built))
-        api_server = self._start("kube-apiserver", control_plane.api_server(self._built))
+        self._start("etcd", control_plane.etcd(self._built, MACHINE))
+        api_server = self._start("kube-apiserver", control_plane.api_server(self._built, MACHINE))
         self._start_containerd(FIRST)
         self._await("the API server is ready", lambda: self.kubectl.run("get", "--raw=/readyz"), api_server)
-        self._start("kube-controller-manager", control_plane.controller_manager(self._built))
-        self._start("kube-scheduler", control_plane.scheduler(self._built))
+        self._start("kube-controller-manager", control_plane.controller_manager(self._built, MACHINE))
+        self._start("kube-scheduler", control_plane.scheduler(self._built, MACHINE))
         coredns = self._start("coredns", dns.coredns(self._built))
         self._join(FIRST)
         self._await("DNS is served", dns.is_ready, coredns)
@@ -162,7 +163,7 @@ class Machine:
 
     def _start(self, name: str, command: list[str | Path]) -> Process:
         record = self._standing()
-        started = processes.spawn(name, command, layout.LOGS / f"{name}.log")
+        started = processes.spawn(name, command, MACHINE.logs / f"{name}.log")
         self._groups.put(COMPONENTS, started.pid)
         record.processes.append(started)
         record.save()
@@ -193,19 +194,12 @@ class Machine:
         shell.run(*node.ctr(on), "images", "import", archive)
 
     def _await(self, what: str, condition: Callable[[], object], process: Process) -> None:
-        def condition_or_death() -> object:
-            if not process.lives():
-                log = layout.LOGS / f"{process.name}.log"
-                tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-                raise Hopeless(f"{process.name} has ended, and so never: {what}\n{tail}")
-            return condition()
-
-        until(what, condition_or_death, patience=90)
+        processes.until_or_death(what, condition, process, MACHINE.logs / f"{process.name}.log")
 
     def _keep_logs(self) -> None:
         kept = layout.cache() / "failed-start"
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(layout.LOGS, kept)
+        shutil.copytree(MACHINE.logs, kept)
         self._say(f"the cluster did not come up; logs: {kept}")
 
 

@@ -10,7 +10,8 @@ import yaml
 
 from kubelab import addresses, layout
 from kubelab.addresses import NodeAddresses
-from kubelab.control_plane import LEASE_SECONDS, PKI, Binary, Command
+from kubelab.control_plane import LEASE_SECONDS, Binary, Command
+from kubelab.site import MACHINE
 
 PAUSE_IMAGE = "localhost/onair-test/pause:1"
 
@@ -104,7 +105,7 @@ def kubelet(node: NodeAddresses, binary: Binary) -> Command:
         *node.inside,
         binary("kubelet"),
         f"--config={folder}/kubelet.yaml",
-        f"--kubeconfig={PKI}/{node.name}.kubeconfig",
+        f"--kubeconfig={MACHINE.pki}/{node.name}.kubeconfig",
         f"--hostname-override={node.name}",
         f"--node-ip={node.address}",
         f"--root-dir={folder}/kubelet",
@@ -119,11 +120,11 @@ def kubelet_configuration(node: NodeAddresses) -> dict[str, Any]:
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": f"{PKI}/ca.crt"},
+            "x509": {"clientCAFile": f"{MACHINE.pki}/ca.crt"},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": f"{PKI}/{node.name}.crt",
-        "tlsPrivateKeyFile": f"{PKI}/{node.name}.key",
+        "tlsCertFile": f"{MACHINE.pki}/{node.name}.crt",
+        "tlsPrivateKeyFile": f"{MACHINE.pki}/{node.name}.key",
         "rotateCertificates": False,
         "containerRuntimeEndpoint": f"unix://{socket(node)}",
         "cgroupDriver": "cgroupfs",
@@ -163,7 +164,7 @@ def proxy_configuration(node: NodeAddresses) -> dict[str, Any]:
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": f"{PKI}/kube-proxy.kubeconfig"},
+        "clientConnection": {"kubeconfig": f"{MACHINE.pki}/kube-proxy.kubeconfig"},
         "mode": "nftables",
         "clusterCIDR": addresses.PODS,
         "hostnameOverride": node.name,

@@ -73,27 +73,16 @@ def write_secret(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def kubeconfig(server: str, authority: bytes, client: Pair, namespace: str = "default") -> bytes:
-    """Whole in itself: no paths to files."""
-
-    def encoded(pem: bytes) -> str:
-        return base64.b64encode(pem).decode()
-
+def kubeconfig(server: str, authority: bytes, client: Pair | str, namespace: str = "default") -> bytes:
+    """Whole in itself: no paths to files. `client` is a certificate with its key, or a token."""
+    user = {"token": client} if isinstance(client, str) else _certificate_user(client)
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "onair-test", "cluster": {"server": server, "certificate-authority-data": encoded(authority)}}
+            {"name": "onair-test", "cluster": {"server": server, "certificate-authority-data": _encoded(authority)}}
         ],
-        "users": [
-            {
-                "name": "onair-test",
-                "user": {
-                    "client-certificate-data": encoded(client.certificate),
-                    "client-key-data": encoded(client.key),
-                },
-            }
-        ],
+        "users": [{"name": "onair-test", "user": user}],
         "contexts": [
             {
                 "name": "onair-test",
@@ -103,6 +92,14 @@ def kubeconfig(server: str, authority: bytes, client: Pair, namespace: str = "de
         "current-context": "onair-test",
     }
     return yaml.safe_dump(content).encode()
+
+
+def _certificate_user(client: Pair) -> dict[str, str]:
+    return {"client-certificate-data": _encoded(client.certificate), "client-key-data": _encoded(client.key)}
+
+
+def _encoded(pem: bytes) -> str:
+    return base64.b64encode(pem).decode()
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -11,9 +11,12 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from kubelab.waiting import Hopeless, until
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,20 @@ def _began(pid: int) -> int | None:
     return None if state in "ZX" else int(fields[18])
 
 
-def spawn(name: str, command: Sequence[str | Path], log: Path) -> Process:
-    """Starts it in a session of its own, so that Ctrl-C in the terminal is not for it."""
+# Of util-linux. The kernel sends the signal, whatever becomes of us; `--` ends its own options.
+BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+def spawn(name: str, command: Sequence[str | Path], log: Path, *, bound: bool = False) -> Process:
+    """Starts it in a session of its own, so that Ctrl-C in the terminal is not for it.
+
+    `bound`: it is killed when this process ends, however that ends. To Linux a parent is a thread, so that only the main
+    thread may start such a process.
+    """
+    if bound:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(f"{name} would be killed when this thread ends: start it in the main thread")
+        command = [*BOUND, *command]
     with log.open("ab") as out:
         started = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -70,6 +85,44 @@ def end(process: Process, patience: float = 5.0) -> None:
         finally:
             os.close(handle)
             reap(process)
+
+
+def shoot(process: Process) -> None:
+    """Kills it and waits until it is gone. A process that is not the recorded one is left alone."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+        try:
+            if process.lives():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                _ended(handle, 30.0)
+        finally:
+            os.close(handle)
+            reap(process)
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    """To the recorded process and to no other."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+        try:
+            if process.lives():
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+
+def until_or_death(
+    what: str, condition: Callable[[], object], process: Process, log: Path, patience: float = 90.0
+) -> None:
+    """Waits for the condition; `Hopeless`, with the end of its log, when the process has ended before."""
+
+    def condition_or_death() -> object:
+        if not process.lives():
+            tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise Hopeless(f"{process.name} has ended, and so never: {what}\n{tail}")
+        return condition()
+
+    until(what, condition_or_death, patience)
 
 
 def reap(process: Process) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -11,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kubelab import binaries, host, image, kind, layout, machine, network
+from kubelab import binaries, control_plane, host, image, kind, machine, network
 from kubelab.addresses import NODES, SECOND
 from kubelab.kind import Kind
 from kubelab.kubectl import Kubectl
 from kubelab.machine import Machine
+from kubelab.site import MACHINE
 
 Say = Callable[[str], None]
 
@@ -94,9 +94,7 @@ class OnTheMachine(Cluster):
         return built.reference
 
     def requests(self, user: str) -> list[dict[str, Any]]:
-        lines = layout.AUDIT_LOG.read_text(encoding="utf-8").splitlines(keepends=True)
-        events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be half written
-        return [event for event in events if event["user"]["username"] == user]
+        return control_plane.requests(MACHINE, user)
 
     def second_node(self) -> str:
         record = self._machine.record

@@ -1,0 +1,1 @@
+"""Writes to the API server: what is as it should be is not written again."""

@@ -1,0 +1,62 @@
+"""The children of one LiveStream, made what they should be, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onair_core.kube.resources import NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
+from onair_operator.apply.writer import Writer
+from onair_operator.desired.naming import certificate_secret_name, pod_name, stream_key_secret_name
+from onair_operator.desired.networkpolicy import network_policy
+from onair_operator.desired.pod import pod
+from onair_operator.desired.provision import Provision
+from onair_operator.desired.secrets import certificate_secret, pod_secret, stream_key_secret
+from onair_operator.desired.service import service
+from onair_operator.desired.volume import volume_claim
+from onair_operator.observe.world import Children
+
+Object = dict[str, Any]
+
+
+async def apply_children(writer: Writer, provision: Provision, certificate: Object | None) -> None:
+    """Everything but the pod. `certificate`: the Secret of the class, to be copied; None: what is there stays.
+
+    Raises `NotOurs`, `StillLeaving`, `KubeError`.
+    """
+    secrets = [stream_key_secret(provision), pod_secret(provision)]
+    if certificate is not None:
+        secrets.append(certificate_secret(provision, certificate))
+    for secret in secrets:
+        if secret is not None:
+            await writer.apply(SECRETS, secret)
+    if (claim := volume_claim(provision)) is not None:
+        await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim)
+    await writer.apply(NETWORK_POLICIES, network_policy(provision))
+    await writer.apply(SERVICES, service(provision))
+
+
+async def create_pod(writer: Writer, provision: Provision) -> None:
+    """Once: pods are never applied over."""
+    await writer.create(PODS, pod(provision))
+
+
+async def remove_pods(writer: Writer, children: Children, names: tuple[str, ...]) -> None:
+    for found in children.pods:
+        if found["metadata"]["name"] in names:
+            await writer.delete(PODS, found)
+
+
+async def prune(writer: Writer, children: Children, provision: Provision, *, settled: bool) -> None:
+    """Secrets that nothing needs any more: of incarnations whose pods are gone, of a key that is the user's own now.
+
+    `settled`: the only pod is as wanted. Claims stay: they have recordings on them, and go with the LiveStream.
+    """
+    name = provision.stream.name
+    needed = {found["metadata"]["name"] for found in children.pods} | {pod_name(name, provision.incarnation)}
+    if provision.generated_key is not None:
+        needed.add(stream_key_secret_name(name))
+    if provision.rtmps_secret is not None or not settled:
+        needed.add(certificate_secret_name(name))
+    for secret in children.secrets:
+        if secret["metadata"]["name"] not in needed:
+            await writer.delete(SECRETS, secret)

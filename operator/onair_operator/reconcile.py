@@ -1,0 +1,319 @@
+"""One LiveStream made what it should be: `StreamReconciler.reconcile` is the table of contents.
+
+Level-triggered: it looks at what there is, and not at what has changed; run twice, it does nothing the second time.
+What it remembers between runs (`Channel`) can be lost with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from onair_core.kube.errors import Forbidden, Invalid, NotFound
+from onair_core.kube.resources import LIVE_STREAMS
+from onair_core.kube.store import Key
+from onair_core.manifests import COMPLETE
+from onair_operator.apply.children import apply_children, create_pod, prune, remove_pods
+from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
+from onair_operator.channel import Channel
+from onair_operator.conversation import Conversation
+from onair_operator.decide.conditions import Verdict
+from onair_operator.decide.incarnation import (
+    Decision,
+    Step,
+    decide_incarnation,
+    incarnation_number,
+    update_pending,
+)
+from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
+from onair_operator.decide.pods import pod_verdict, runs
+from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
+from onair_operator.decide.stream_status import configured_status
+from onair_operator.decide.told import taken_by
+from onair_operator.desired.addresses import address_pending, ingest_addresses, playback_url
+from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
+from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
+from onair_operator.desired.provide import provide
+from onair_operator.desired.provision import Installation, Provision
+from onair_operator.desired.secrets import certificate_problem
+from onair_operator.journals import Journals
+from onair_operator.observe.secrets import SecretReader
+from onair_operator.observe.world import Children, World
+
+log = structlog.get_logger(__name__)
+
+Object = dict[str, Any]
+
+# Status gets events at most so often; a change of the manifest does not wait.
+TELLING_SECONDS = 1.0
+# What nobody tells of when it changes is looked at again after so many seconds.
+REFUSED_SECONDS = 30.0
+LEAVING_SECONDS = 2.0
+NOT_ANSWERING_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of making the children. `again`: seconds after which to look again."""
+
+    blocked: Verdict | None = None
+    under_way: Verdict | None = None
+    unheard: Verdict | None = None
+    again: float | None = None
+
+
+class StreamReconciler:
+    """`reconcile` is the work of a queue whose keys are those of LiveStreams."""
+
+    def __init__(
+        self,
+        world: World,
+        writer: Writer,
+        conversation: Conversation,
+        secrets: SecretReader,
+        *,
+        root: bytes,
+        installation: Installation,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._world = world
+        self._writer = writer
+        self._conversation = conversation
+        self._secrets = secrets
+        self._journals = Journals(writer, world.assets, root)
+        self._root = root
+        self._installation = installation
+        self._wall = wall
+        self._channels: dict[Key, Channel] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Seconds after which to look again, or None. Raises `KubeError`: it is tried again."""
+        stream = self._world.streams.get(key)
+        if stream is None or "deletionTimestamp" in stream["metadata"]:
+            self._forget(key)
+            return None
+        channel = self._channel(key, stream["metadata"]["uid"])
+        plan = await self._plan(stream)
+        children = self._world.children(key, channel.uid, service_name(key.name))
+        before = stream.get("status") or {}
+        self._conversation.follow(channel, plan.ref, children, taken_by(before))
+
+        status, again = await self._take_in(channel, stream, plan, children)
+        decision = await self._decide(channel, plan, children, status)
+        provision = self._provision(channel, plan, children, status, decision.current)
+        outcome = Outcome()
+        if plan.ready.reason not in NOT_PROVISIONED:
+            outcome = await self._make(channel, plan, provision, children, decision)
+            pod = _pod(children, provision.incarnation)
+            await self._conversation.complete(channel, pod, _to_complete(stream, status))
+
+        await self._write_status(channel, stream, plan, provision, status, decision, outcome)
+        return min((seconds for seconds in (again, outcome.again) if seconds is not None), default=None)
+
+    # What it shall be.
+
+    async def _plan(self, stream: Object) -> Plan:
+        metadata = stream["metadata"]
+        namespace, reference = metadata["namespace"], stream["spec"].get("streamKey", {}).get("secretRef")
+        own = None if reference is None else await self._secrets.read(namespace, reference["name"])
+        made = draft(
+            stream,
+            self._world.all_classes(),
+            root=self._root,
+            secret=lambda _namespace, _name: own,
+            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["uid"]),
+        )
+        self._world.work_on_uids(self._world.grants.claim(made.claim))
+        return finish(made, self._world.grants.grant(made.ref.uid), default_store=DEFAULT_STORE)
+
+    def _provision(
+        self, channel: Channel, plan: Plan, children: Children, status: Object, number: int | None
+    ) -> Provision:
+        incarnation = Incarnation(channel.uid, number or max(_recorded(status), 1))
+        return provide(
+            plan,
+            incarnation,
+            installation=self._installation,
+            control=channel.access(incarnation),
+            pod=_pod(children, incarnation),
+            service=children.service,
+            assets=self._world.assets_of(Key(plan.ref.namespace, plan.ref.name), channel.uid),
+            taken=taken_by(status),
+        )
+
+    # What it was told.
+
+    async def _take_in(
+        self, channel: Channel, stream: Object, plan: Plan, children: Children
+    ) -> tuple[Object, float | None]:
+        journals = self._conversation.told(channel)
+        status = own_part(stream.get("status") or {})
+        wait = channel.told_at + TELLING_SECONDS - _loop_time()
+        if journals and wait > 0:
+            return status, wait
+        there = {incarnation_number(pod) for pod in children.pods}
+        broadcast = status.get("broadcast")
+        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None
+        lost = broadcast is not None and broadcast.get("incarnation") not in there and not keeps_volume
+        if journals or lost:
+            channel.told_at = _loop_time()
+        provision = self._provision(channel, plan, children, status, None)
+        return await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall()), None
+
+    # Which pod.
+
+    async def _decide(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
+        decision = self._decision(channel, plan, children, status)
+        if decision.step is Step.DRAIN:
+            await self._conversation.drain(channel, _current(children) or {})
+            decision = self._decision(channel, plan, children, status)
+        return decision
+
+    def _decision(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
+        taken = taken_by(status)
+        return decide_incarnation(
+            children.pods,
+            pod_hash(self._provision(channel, plan, children, status, None)),
+            self._conversation.broadcasting(channel, _current(children), status, taken),
+            recorded=_recorded(status),
+            keeps_volume=plan.cls.ingest.volume.persistent_volume_claim is not None,
+        )
+
+    # Making it so.
+
+    async def _make(
+        self, channel: Channel, plan: Plan, provision: Provision, children: Children, decision: Decision
+    ) -> Outcome:
+        certificate, problem = await self._certificate(provision)
+        if problem is not None:
+            return Outcome(blocked=problem)
+        try:
+            await remove_pods(self._writer, children, decision.remove)
+            await apply_children(self._writer, provision, certificate)
+            if decision.create:
+                await create_pod(self._writer, provision)
+            await prune(self._writer, children, provision, settled=decision.step is Step.KEEP)
+        except NotOurs as error:
+            return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
+        except StillLeaving as error:
+            return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
+        except (Forbidden, Invalid) as error:
+            return Outcome(blocked=Verdict(False, "Refused", error.message), again=REFUSED_SECONDS)
+        now = self._world.children(Key(plan.ref.namespace, plan.ref.name), channel.uid, service_name(plan.ref.name))
+        pod = _pod(now, provision.incarnation)
+        outcome = Outcome(under_way=_under_way(decision, pod, provision, now.service))
+        if decision.step in (Step.KEEP, Step.WAIT) and pod is not None and runs(pod):
+            outcome.unheard = await self._conversation.configure(
+                channel, pod, provision.config, taken_by(self._status_of(provision))
+            )
+        if outcome.unheard is not None or decision.step is Step.DRAIN:
+            outcome.again = NOT_ANSWERING_SECONDS
+        return outcome
+
+    async def _certificate(self, provision: Provision) -> tuple[Object | None, Verdict | None]:
+        """The class's certificate. One that has gone missing is told by the class, not by streams that have a copy."""
+        tls, stream = provision.cls.ingest.tls, provision.stream
+        if tls is None:
+            return None, None
+        source = await self._secrets.read(self._installation.namespace, tls.secret_name)
+        problem = certificate_problem(source, tls.secret_name)
+        if problem is None:
+            return source, None
+        copy = Key(stream.namespace, certificate_secret_name(stream.name))
+        if self._world.secrets.get(copy) is not None:
+            return None, None
+        return None, Verdict(False, "CertificateMissing", f"The class's certificate for RTMPS: {problem}")
+
+    # Telling it.
+
+    async def _write_status(
+        self,
+        channel: Channel,
+        stream: Object,
+        plan: Plan,
+        provision: Provision,
+        status: Object,
+        decision: Decision,
+        outcome: Outcome,
+    ) -> None:
+        generation = stream["metadata"]["generation"]
+        addresses = ingest_addresses(provision)
+        ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
+        made = verdicts(
+            plan.ready,
+            blocked=outcome.blocked,
+            under_way=outcome.under_way,
+            unheard=outcome.unheard,
+            update_pending=update_pending(decision),
+        )
+        status = configured_status(
+            status,
+            plan,
+            generation=generation,
+            ingest={name: address for name, address in ingest.items() if address is not None},
+            playback_url=lambda playback_id: playback_url(provision, playback_id),
+        )
+        if plan.ready.reason not in NOT_PROVISIONED and outcome.blocked is None:
+            status["incarnation"] = provision.incarnation.number
+        conditions = status.get("conditions", [])
+        status["conditions"] = with_verdicts(conditions, made, generation=generation, now=self._wall())
+        try:
+            await self._writer.write_status(LIVE_STREAMS, stream, status)
+        except NotFound:
+            return  # deleted meanwhile: its event is on the way
+        self._conversation.taken(channel, taken_by(status))
+
+    def _status_of(self, provision: Provision) -> Object:
+        """As it is on the API server: what is in there is durable."""
+        found = self._world.streams.get(Key(provision.stream.namespace, provision.stream.name)) or {}
+        return found.get("status") or {}
+
+    def _channel(self, key: Key, uid: str) -> Channel:
+        known = self._channels.get(key)
+        if known is not None and known.uid != uid:
+            self._forget(key)
+        return self._channels.setdefault(key, Channel(uid, self._root))
+
+    def _forget(self, key: Key) -> None:
+        channel = self._channels.pop(key, None)
+        if channel is not None:
+            self._conversation.leave(channel)
+
+
+def _recorded(status: Object) -> int:
+    return int(status.get("incarnation") or 0)
+
+
+def _pod(children: Children, incarnation: Incarnation) -> Object | None:
+    return next((pod for pod in children.pods if incarnation_number(pod) == incarnation.number), None)
+
+
+def _current(children: Children) -> Object | None:
+    staying = [pod for pod in children.pods if "deletionTimestamp" not in pod["metadata"]]
+    return max(staying, key=incarnation_number, default=None)
+
+
+def _to_complete(stream: Object, status: Object) -> str | None:
+    """The open broadcast, if it is the one that somebody has asked to end."""
+    wanted: str | None = stream["metadata"].get("annotations", {}).get(COMPLETE)
+    return wanted if wanted is not None and wanted == (status.get("broadcast") or {}).get("id") else None
+
+
+def _under_way(decision: Decision, pod: Object | None, provision: Provision, service: Object | None) -> Verdict | None:
+    if decision.current is None:
+        return Verdict(False, decision.reason, decision.message)
+    verdict = pod_verdict(pod)
+    if not verdict.holds:
+        return verdict
+    if address_pending(provision.cls, service):
+        return Verdict(False, "AddressPending", "The load balancer of the Service has no address yet.")
+    return None
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

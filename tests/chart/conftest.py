@@ -1,0 +1,45 @@
+"""The versions of Helm that the chart is for.
+
+Where they are not, and cannot be built, the tests skip and say why; with ONAIR_REQUIRE_CLUSTER=1 (CI) they fail instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helm import Helm
+
+from kubelab import binaries, required
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            required.limit(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    required.judge(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """The newest."""
+    return _built("helm")
+
+
+@pytest.fixture(scope="session", params=["helm", "helm3"])
+def any_helm(request: pytest.FixtureRequest) -> Helm:
+    return _built(request.param)
+
+
+def _built(name: str) -> Helm:
+    try:
+        return Helm(binaries.path(name))
+    except binaries.NotBuilt as reason:
+        pytest.skip(f"no {name}: {reason}")
