@@ -8,8 +8,8 @@
 | `POST /v1/drain` | | `Drained` |
 
 Each request carries `Authorization: Bearer <token>`. Whatever is asked twice does the same once. `OnAir-Config` is the
-`config_hash` of the configuration in force when the answer began, absent before the first and when drained: who connects
-again learns whether it has to be sent.
+`config_hash` of the configuration in force when the answer began, absent before the first and when drained: who
+connects again learns whether it has to be sent.
 """
 
 from __future__ import annotations
