@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import signal
 from typing import Any
 
 import aiohttp
@@ -25,20 +26,36 @@ EXIT_SECONDS = 10.0
 
 
 async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event) -> None:
-    """Runs until `stop` is set, or Kopf cannot go on. SIGINT and SIGTERM set `stop`, too, as long as it runs."""
+    """Runs until `stop` is set; returns before that when Kopf cannot go on."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    try:
-        await kopf.operator(
+    started = asyncio.Event()
+    running = asyncio.create_task(
+        kopf.operator(
             registry=_registry(source, world),
             settings=_settings(),
             standalone=True,
             clusterwide=not scope.namespaces,
             namespaces=scope.namespaces,
             stop_flag=stop,
+            ready_flag=started,
         )
+    )
+    starting = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
+        # Kopf takes the signals to itself, and then needs seconds to end. What is under way comes first.
+        stop_at_signals(stop)
+        await running
     finally:
-        stop.set()  # Kopf takes the signals to itself
+        starting.cancel()
+        running.cancel()
+
+
+def stop_at_signals(stop: asyncio.Event) -> None:
+    """SIGINT and SIGTERM set `stop`."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def _registry(source: Source, world: World) -> kopf.OperatorRegistry:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
 import socket
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
+from prometheus_client import REGISTRY
 
 from onair_core.contract import StreamRef
 from onair_core.kube.client import Client
@@ -28,11 +28,11 @@ from onair_operator.apply.writer import Writer
 from onair_operator.conversation import Conversation
 from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
-from onair_operator.kopf_frame import run_kopf
+from onair_operator.kopf_frame import run_kopf, stop_at_signals
 from onair_operator.lease import Election, LeaseLost
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import Scope, Wake, World
-from onair_operator.operator_metrics import LEADING, observe
+from onair_operator.operator_metrics import LEADING, StreamsCollector, observe
 from onair_operator.pods.followers import Followers
 from onair_operator.queue import WorkQueue
 from onair_operator.reconcile import StreamReconciler
@@ -70,8 +70,7 @@ class Options:
 async def serve(options: Options) -> None:
     """Runs until SIGINT or SIGTERM. Raises `StartError`, `LeaseLost`, `KubeError`."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_at_signals(stop)
     health = Health()
     try:
         source = find(options.kubeconfig, options.context)
@@ -167,14 +166,18 @@ class Leader:
         async with self.world.following():
             log.info("everything is known", streams=len(self.world.streams), pods=len(self.world.pods))
             health.watch_over(self.world, queues)
-            async with asyncio.TaskGroup() as group:
-                working = [group.create_task(queue.run(), name="work") for queue in queues]
-                group.create_task(run_kopf(source, self._scope, self.world, stop), name="kopf")
-                await stop.wait()
-                log.info("stopping")
-                await asyncio.gather(*(queue.stop(GRACE_SECONDS) for queue in queues))
-                for task in working:
-                    task.cancel()
+            with _counted(self.world):
+                await self._work(queues, source, stop)
+
+    async def _work(self, queues: list[WorkQueue[Any]], source: Source, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(queue.run(), name="work") for queue in queues]
+            group.create_task(run_kopf(source, self._scope, self.world, stop), name="kopf")
+            await stop.wait()
+            log.info("stopping")
+            await asyncio.gather(*(queue.stop(GRACE_SECONDS) for queue in queues))
+            for task in working:
+                task.cancel()
 
     async def _stream(self, key: Key) -> float | None:
         return await self._streams.reconcile(key)
@@ -187,6 +190,16 @@ class Leader:
 
     def _news(self, stream: StreamRef) -> None:
         self.streams.add(Key(stream.namespace, stream.name))
+
+
+@contextlib.contextmanager
+def _counted(world: World) -> Iterator[None]:
+    collector = StreamsCollector(world.streams)
+    REGISTRY.register(collector)
+    try:
+        yield
+    finally:
+        REGISTRY.unregister(collector)
 
 
 async def _first(*waiting: Awaitable[Any], ends: asyncio.Task[None]) -> bool:

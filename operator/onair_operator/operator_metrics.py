@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Count
+from collections.abc import Iterator
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from onair_core.kube.client import Call
+from onair_operator.observe.cache import Cache
 
 _REQUESTS = Counter(
     "onair_operator_api_requests_total",
@@ -24,3 +30,26 @@ def observe(call: Call) -> None:
     """A request has ended."""
     _REQUESTS.labels(call.verb, str(call.resource), str(call.code)).inc()
     _SECONDS.labels(call.verb).observe(call.seconds)
+
+
+class StreamsCollector(Collector):
+    """How the LiveStreams fare that this replica works on; counted when asked."""
+
+    def __init__(self, streams: Cache) -> None:
+        self._streams = streams
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        ready, phases = Count[str](), Count[str]()
+        for key in self._streams:
+            status = (self._streams.get(key) or {}).get("status") or {}
+            conditions = {condition["type"]: condition["status"] for condition in status.get("conditions") or ()}
+            ready[conditions.get("Ready", "Unknown")] += 1
+            phases[status.get("phase", "Unknown")] += 1
+        by_ready = GaugeMetricFamily(
+            "onair_operator_live_streams", "LiveStreams, by their condition Ready", labels=("ready",)
+        )
+        by_phase = GaugeMetricFamily("onair_operator_phases", "LiveStreams, by phase", labels=("phase",))
+        for family, counted in ((by_ready, ready), (by_phase, phases)):
+            for value, count in sorted(counted.items()):
+                family.add_metric((value,), count)
+            yield family

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from installation import Installation
 from kubelab import artifacts, kind, layout, machine, provider, required
 from kubelab.kubectl import Kubectl
 from kubelab.provider import Cluster, Unavailable, Unsupported
@@ -57,6 +58,48 @@ def cluster() -> Iterator[Cluster]:
 def image(cluster: Cluster) -> str:
     """The reference of the project's image, built from its Dockerfile and known to the cluster."""
     return supported(cluster.onair_image)
+
+
+@pytest.fixture(scope="session")
+def next_image(cluster: Cluster, image: str) -> str:
+    """Another reference of the same image: an upgrade."""
+    return supported(cluster.next_image)
+
+
+@pytest.fixture(scope="session")
+def reaching(cluster: Cluster) -> None:
+    """The tests' own encoders and players reach ClusterIPs."""
+    if not cluster.reaches_services():
+        pytest.skip(f"{NOT_OF_THIS_KIND}: its Services are not reached from here")
+
+
+@pytest.fixture(scope="session")
+def onair(cluster: Cluster, image: str) -> Iterator[Installation]:
+    """OnAir, installed by its chart; one for all tests."""
+    found = Installation(cluster, image)
+    found.install()
+    yield found
+    found.uninstall()
+
+
+@pytest.fixture
+def volumes(cluster: Cluster, kubectl: Kubectl, reaching: None, tmp_path: Path) -> Iterator[None]:
+    """A volume that a claim of the class `by-hand` gets: a folder of the node, which is this machine."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    folder.chmod(0o777)  # pods are not root
+    name = f"by-hand-{kubectl.namespace}"
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "by-hand",
+        "hostPath": {"path": str(folder), "type": "Directory"},
+        "persistentVolumeReclaimPolicy": "Retain",
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+    cluster.kubectl.apply(volume)
+    yield
+    cluster.kubectl.delete(f"persistentvolume/{name}")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from onair_core.kube.errors import (
     Gone,
     KubeError,
     NotLeading,
+    Silent,
     TooManyRequests,
     Unavailable,
     Unreachable,
@@ -180,7 +181,8 @@ class Client:
 
         `opened` is called when the API server has agreed to it: the first event may be a minute away.
 
-        Raises `Gone` when that is too long ago, `Unreachable` when the connection is cut or silent for too long.
+        Raises `Gone` when that is too long ago, `Unreachable` when the connection is cut, `Silent` after too long a
+        silence.
         """
         low, high = self._patience.watch
         query = selection.query | {
@@ -199,8 +201,11 @@ class Client:
                 self._observe(Call("watch", selection.resource, code, self._now() - began))
                 opened()
                 while True:
-                    async with asyncio.timeout(silence):
-                        chunk = await response.content.readany()
+                    try:
+                        async with asyncio.timeout(silence):
+                            chunk = await response.content.readany()
+                    except TimeoutError as error:
+                        raise Silent(f"nothing was heard for {silence:.0f} s") from error
                     if not chunk:
                         return
                     for line in lines.feed(chunk):

@@ -24,6 +24,10 @@ class Unreachable(KubeError):
     """No answer, or half of one: refused, cut, silent for too long. A write may have happened all the same."""
 
 
+class Silent(Unreachable):
+    """A watch says nothing: it is cut, or nothing happens and the API server sends no bookmarks."""
+
+
 class NotLeading(KubeError):
     """A write was not sent: this process may not write any longer."""
 

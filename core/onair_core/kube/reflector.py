@@ -21,7 +21,7 @@ import structlog
 
 from onair_core.backoff import Backoff
 from onair_core.kube.client import Client, Selection
-from onair_core.kube.errors import Gone, KubeError
+from onair_core.kube.errors import Gone, KubeError, Silent
 from onair_core.kube.store import Change, Key, Object, Store
 
 _log = structlog.get_logger(__name__)
@@ -94,6 +94,8 @@ class Reflector:
                     await self._list()
                 await self._watch()
                 trouble = None
+            except Silent:
+                trouble = None  # the next watch shows whether there is anybody
             except Gone as error:
                 self._listed, trouble = False, error
             except KubeError as error:

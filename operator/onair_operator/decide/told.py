@@ -44,11 +44,25 @@ def take_in(
         cursor = Cursor(event.epoch, event.n)
         if cursor <= taken_by(told.status):
             continue
+        if _is_left_open(told.status, event, incarnation):
+            # Another pod has taken over before the one of that broadcast was gone for everybody to see.
+            end = end_of_lost(told.status, event.at)
+            take_in(told, end, incarnation=0, window=window, disabled=disabled, asset=asset, new_asset=new_asset)
         _asset_after(told, event, asset, new_asset)
         status = stream_status_after(told.status, event, window=window, disabled=disabled)
         if "broadcast" in status:
             status["broadcast"] = {**status["broadcast"], "incarnation": incarnation}
         told.status = status | {"journal": str(cursor)}
+
+
+def _is_left_open(status: Status, event: JournalEvent, incarnation: int) -> bool:
+    open_one = status.get("broadcast")
+    return (
+        open_one is not None
+        and event.broadcast is not None
+        and event.broadcast.id != open_one["id"]
+        and open_one.get("incarnation", 0) < incarnation
+    )
 
 
 def taken_by(status: Status) -> Cursor:

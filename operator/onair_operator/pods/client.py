@@ -209,5 +209,7 @@ def _translated() -> Iterator[None]:
         raise PodUnreachable("another certificate than the pod's: somebody else is at its address") from None
     except (aiohttp.ClientResponseError, HttpProcessingError) as error:
         raise PodNonsense(f"no HTTP: {printable(error.message)}") from None
+    except aiohttp.ClientConnectorError as error:
+        raise PodUnreachable(printable(error.strerror or str(error.os_error))) from None
     except (aiohttp.ClientError, OSError) as error:
         raise PodUnreachable(printable(f"{type(error).__name__}: {error}")) from error

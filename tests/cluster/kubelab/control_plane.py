@@ -68,6 +68,7 @@ def etcd(binary: Binary, site: Site) -> Command:
         f"--listen-peer-urls={site.etcd_peer}",
         f"--initial-advertise-peer-urls={site.etcd_peer}",
         f"--initial-cluster=onair={site.etcd_peer}",
+        "--watch-progress-notify-interval=5s",  # as kubeadm has it: without it, watches of what is quiet hear nothing
         "--unsafe-no-fsync",  # what it holds need not outlive the machine
         "--quota-backend-bytes=8589934592",
     ]

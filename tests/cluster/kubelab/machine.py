@@ -130,6 +130,11 @@ class Machine:
         record.images.append(archive)
         record.save()
 
+    def tag(self, reference: str, name: str) -> None:
+        """Another name for an image, on the nodes that there are."""
+        for each in self._standing().nodes:
+            shell.run(*node.ctr(addresses.NODES[each]), "images", "tag", "--force", reference, name)
+
     def down(self) -> None:
         """Ends all that runs and removes all that was made, however far an earlier run came with it."""
         if not (layout.STATE.exists() or self._groups.members()):

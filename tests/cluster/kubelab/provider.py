@@ -41,6 +41,14 @@ class Cluster(ABC):
     def onair_image(self) -> str:
         """Makes the project's image known to the cluster; returns its reference."""
 
+    def next_image(self) -> str:
+        """The project's image by another name, for an upgrade to it."""
+        raise Unsupported("a second name for an image: only on the machine itself")
+
+    def reaches_services(self) -> bool:
+        """Whether the test's own process reaches ClusterIPs and pods."""
+        return False
+
     def requests(self, user: str) -> list[dict[str, Any]]:
         """What that user asked of the API server so far: events of the audit log (audit.k8s.io/v1)."""
         raise Unsupported("an audit log: only on the machine itself")
@@ -92,6 +100,14 @@ class OnTheMachine(Cluster):
         if record is None or built.archive not in record.images:
             self._machine.load(built.archive)
         return built.reference
+
+    def next_image(self) -> str:
+        reference = self.onair_image()
+        self._machine.tag(reference, f"{reference}-next")
+        return f"{reference}-next"
+
+    def reaches_services(self) -> bool:
+        return True
 
     def requests(self, user: str) -> list[dict[str, Any]]:
         return control_plane.requests(MACHINE, user)
