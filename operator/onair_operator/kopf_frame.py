@@ -35,6 +35,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
             registry=_registry(source, world),
             settings=_settings(),
             standalone=True,
+            # Without it Kopf asks who the user is, and in a container there is no such user.
+            identity="onair-operator",  # type: ignore[arg-type]  # its type is not public
             clusterwide=not scope.namespaces,
             namespaces=scope.namespaces,
             stop_flag=stop,

@@ -30,9 +30,9 @@ from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
 from onair_operator.kopf_frame import run_kopf, stop_at_signals
 from onair_operator.lease import Election, LeaseLost
+from onair_operator.metrics import LEADING, StreamsCollector, observe
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import Scope, Wake, World
-from onair_operator.operator_metrics import LEADING, StreamsCollector, observe
 from onair_operator.pods.followers import Followers
 from onair_operator.queue import WorkQueue
 from onair_operator.reconcile import StreamReconciler

@@ -30,7 +30,7 @@ def metrics() -> set[str]:
     """As Prometheus scrapes them, from where they are made."""
     found: set[str] = set()
     for package in ("media/onair_media", "operator/onair_operator"):
-        for file in (ROOT / package).rglob("metrics.py"):
+        for file in (ROOT / package).rglob("*metrics.py"):
             text = file.read_text(encoding="utf-8")
             counters = set(COUNTED.findall(text))
             found |= {name.removesuffix("_total") + "_total" for name in counters}

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
@@ -99,19 +100,17 @@ class PodClient:
         status, _ = await self._ask("POST", path, expected=(204, 404))
         return status == 204
 
-    @asynccontextmanager
-    async def events(self, after: Cursor) -> AsyncIterator[EventStream]:
-        """The events behind `after`, and those to come. Only opening it is limited to `answer` seconds."""
+    async def events(self, after: Cursor) -> EventStream:
+        """The events behind `after`, and those to come: `with await client.events(…) as stream`."""
         with _translated():
             async with asyncio.timeout(self._patience.answer):
                 response = await self._send("GET", EVENTS_PATH, query={"after": str(after)})
-        try:
-            with _translated():
-                async with asyncio.timeout(self._patience.answer):
+                try:
                     await _expect(response, (200,))
-            yield EventStream(response, after, self._patience.silence)
-        finally:
-            response.close()
+                    return EventStream(response, after, self._patience.silence)
+                except BaseException:
+                    response.close()
+                    raise
 
     async def _ask(
         self, method: str, path: str, *, body: bytes | None = None, expected: tuple[int, ...] = (200,)
@@ -147,8 +146,10 @@ class PodClient:
 class EventStream:
     """An open `GET /v1/events`: iterate over it for batches, of which those without events are signs of life.
 
-    It ends when the pod ends it, and raises `PodError`.
+    It ends when the pod ends it, and raises `PodError`. Thousands of these are open at once.
     """
+
+    __slots__ = ("_clock", "_content", "_lines", "_response", "_silence", "config_hash")
 
     def __init__(self, response: aiohttp.ClientResponse, after: Cursor, silence: float) -> None:
         given = response.headers.get(CONFIG_HEADER)
@@ -156,10 +157,19 @@ class EventStream:
             raise PodNonsense(f"{CONFIG_HEADER} is no hash")
         self.config_hash = given
         """Of the configuration in force when the pod was asked; None: there is none."""
+        self._response = response
         self._content = response.content
         self._silence = silence
         self._clock = asyncio.get_running_loop().time
         self._lines = EventLines(after, self._clock())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
 
     def __aiter__(self) -> Self:
         return self
