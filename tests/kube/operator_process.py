@@ -72,7 +72,7 @@ def rules(name: str, *, namespaced: bool = False) -> list[Rule]:
     return made
 
 
-CLASSES: Rule = {"apiGroups": ["onair.dev"], "resources": ["livestreamclasses"], "verbs": ["get", "list", "watch"]}
+CLASSES: Rule = {"apiGroups": ["onair.dev"], "resources": ["livestreamclasses"], "verbs": ["list", "watch"]}
 CLASS_STATUS: Rule = {"apiGroups": ["onair.dev"], "resources": ["livestreamclasses/status"], "verbs": ["patch"]}
 
 
@@ -95,10 +95,11 @@ class Operator:
         self.log_file = folder / f"{access.user.rpartition(':')[2]}.log"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self._port, self._logged = 0, 0
 
     def start(self) -> None:
         (self._port,) = free_ports(1)
+        self._logged = self.log_file.stat().st_size if self.log_file.exists() else 0
         words = [
             *("-m", "onair_core.cli", "operator", "--kubeconfig", str(self.access.kubeconfig)),
             *("--namespace", self.installation, "--image", IMAGE, "--http", f"127.0.0.1:{self._port}"),
@@ -159,7 +160,7 @@ class Operator:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def since_start(self) -> str:
-        return self.log.rpartition('"waiting to lead"')[2]
+        return self.log_file.read_bytes()[self._logged :].decode(errors="replace")
 
     def get(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
