@@ -30,6 +30,9 @@ from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
 Pod = dict[str, Any]
 
 
+NOTHING_PENDING = Verdict(False, "NothingPending")
+
+
 class Broadcasting(StrEnum):
     """What is known of the current pod's channel."""
 
@@ -122,8 +125,8 @@ def decide_incarnation(
 
 
 def update_pending(decision: Decision) -> Verdict:
-    """The condition UpdatePending."""
-    return Verdict(decision.update_pending, decision.reason, decision.message if decision.update_pending else "")
+    """The condition UpdatePending; the same as long as nothing is, so that a pod that is made is no news of it."""
+    return Verdict(True, decision.reason, decision.message) if decision.update_pending else NOTHING_PENDING
 
 
 def incarnation_number(pod: Pod) -> int:

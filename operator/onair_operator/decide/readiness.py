@@ -15,12 +15,12 @@ from __future__ import annotations
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict, with_condition
+from onair_operator.decide.incarnation import NOTHING_PENDING
 
 OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy", "Default")
 """The types that OnAir writes, the last of classes; others are somebody else's and left alone."""
 
 _SETTLED = Verdict(False, "Settled")
-_NOTHING_PENDING = Verdict(False, "NothingPending")
 
 
 def verdicts(
@@ -29,7 +29,7 @@ def verdicts(
     blocked: Verdict | None = None,
     under_way: Verdict | None = None,
     unheard: Verdict | None = None,
-    update_pending: Verdict = _NOTHING_PENDING,
+    update_pending: Verdict = NOTHING_PENDING,
 ) -> dict[str, Verdict]:
     """By type. `plan`: of what was asked for; the others not None when there is something:
 
