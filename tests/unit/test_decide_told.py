@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent
-from onair_operator.decide.told import Told, end_of_lost, taken_by, take_in
+from onair_operator.decide.told import Told, end_of_lost, take_in, taken_by
 
 E = EventType
 Object = dict[str, Any]
