@@ -31,7 +31,7 @@ from onair_operator.decide.incarnation import (
     update_pending,
 )
 from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
-from onair_operator.decide.pods import pod_verdict, runs
+from onair_operator.decide.pods import overdue, pod_verdict, runs
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
@@ -105,6 +105,10 @@ class StreamReconciler:
 
         status, again = await self._take_in(channel, stream, plan, children)
         decision = await self._decide(channel, plan, children, status)
+        if decision.create:
+            # The next pod begins its epochs behind what status has by then: nothing of the last one may be missing.
+            status, again = await self._take_in(channel, stream, plan, children, at_once=True)
+            decision = self._decision(channel, plan, children, status)
         provision = self._provision(channel, plan, children, status, decision.current)
         outcome = Outcome()
         if _is_provisioned(plan):
@@ -149,22 +153,32 @@ class StreamReconciler:
     # What it was told.
 
     async def _take_in(
-        self, channel: Channel, stream: Object, plan: Plan, children: Children
+        self, channel: Channel, stream: Object, plan: Plan, children: Children, *, at_once: bool = False
     ) -> tuple[Object, float | None]:
         journals = self._conversation.told(channel)
         status = own_part(stream.get("status") or {})
         wait = channel.told_at + TELLING_SECONDS - _loop_time()
-        if journals and wait > 0:
+        if journals and wait > 0 and not at_once:
             return status, wait
-        there = {incarnation_number(pod) for pod in children.pods}
-        broadcast = status.get("broadcast")
         # Without its class nobody knows where it records.
         keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
-        lost = broadcast is not None and broadcast.get("incarnation") not in there and not keeps_volume
+        left = None if "broadcast" not in status or keeps_volume else self._left_to(status["broadcast"], children)
+        lost = left is not None and left <= 0
         if journals or lost:
             channel.told_at = _loop_time()
         provision = self._provision(channel, plan, children, status, None)
-        return await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall()), None
+        status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
+        return status, None if lost else left
+
+    def _left_to(self, broadcast: Object, children: Children) -> float | None:
+        """For how many seconds the pod of the open broadcast may still tell of it; None: nobody has deleted it."""
+        pods = [pod for pod in children.pods if incarnation_number(pod) == broadcast.get("incarnation")]
+        if not pods:
+            return 0.0
+        late = overdue(pods[0], self._wall())
+        if late is None:
+            return None
+        return LEAVING_SECONDS if late > 0 and self._conversation.hears(pods[0]) else max(-late, 0.0)
 
     # Which pod.
 
@@ -198,7 +212,8 @@ class StreamReconciler:
             await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
-            await prune(self._writer, children, provision, settled=decision.step is Step.KEEP)
+            settled = decision.step is Step.KEEP
+            await prune(self._writer, children, provision, key_secret=plan.key_secret[0], settled=settled)
         except NotOurs as error:
             return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
         except StillLeaving as error:
