@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from encoders import FFmpeg, ProcessEncoder
-from playwright.async_api import async_playwright
-from viewers import Viewer, decode, get, watch_url
+from viewers import chromium, decode, get, watch_url
 
 from installation import Installation, Stream, example
 from kubelab.kubectl import Kubectl
@@ -45,9 +44,7 @@ async def test_from_a_manifest_to_a_viewer_and_back(stream: Stream, kubectl: Kub
     decoded = await decode(stream.playlist(), first_seconds=3)
     assert decoded.video > 30 and decoded.audio > 30 and not decoded.complaints
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(args=["--autoplay-policy=no-user-gesture-required"])
-        viewer = Viewer(await browser.new_page())
+    async with chromium() as viewer:
         await viewer.open(watch_url(stream.playlist()))
         await viewer.sees("playing")
         await viewer.moves_on()
@@ -59,7 +56,6 @@ async def test_from_a_manifest_to_a_viewer_and_back(stream: Stream, kubectl: Kub
         back = stream.becomes("has its encoder back", connected=True)
         assert back["activeAsset"] == asset and back["recentAssets"] == [asset]
         await viewer.moves_on(2.0)
-        await browser.close()
     assert "#EXT-X-DISCONTINUITY" in (await get(stream.playlist().replace(".m3u8", "/video.m3u8")))[1]
 
     kubectl.run("annotate", "livestream/keynote", f"onair.dev/complete={asset}")
