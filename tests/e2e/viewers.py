@@ -21,7 +21,6 @@ PATIENCE_MS = 40_000
 CHROMIUM = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 
 
@@ -144,8 +143,9 @@ class Viewer:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Viewer]:
-    """A page of headless Chromium that has hls.js; nothing but loopback resolves. No script may fail on it."""
+async def chromium(*hosts: str) -> AsyncIterator[Viewer]:
+    """A page of headless Chromium that has hls.js; nothing but loopback and `hosts` resolves. No script may fail."""
+    known = ", ".join(f"EXCLUDE {host}" for host in ("127.0.0.1", *hosts))
     executable = need("chromium")
     if not vendor.vendored():
         try:
@@ -154,7 +154,9 @@ async def chromium() -> AsyncIterator[Viewer]:
             pytest.skip(f"hls.js could not be fetched: {error}")
         assets.load.cache_clear()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=[*CHROMIUM, f"--host-resolver-rules=MAP * ~NOTFOUND, {known}"]
+        )
         page = await browser.new_page()
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
