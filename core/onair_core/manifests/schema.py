@@ -6,12 +6,12 @@ import copy
 import difflib
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
-
-import cel
-import jsonschema
+from typing import TYPE_CHECKING, Any
 
 from onair_core.manifests.nodes import FieldPath
+
+if TYPE_CHECKING:
+    import cel
 
 Found = tuple[FieldPath, str]
 _NOT_JSON_SCHEMA = ("default", "description", "format")
@@ -37,6 +37,8 @@ def with_defaults(value: Any, schema: dict[str, Any]) -> Any:
 
 def shape_problems(value: Any, schema: dict[str, Any]) -> Iterator[Found]:
     """Where a value does not have the schema's shape."""
+    import jsonschema
+
     validator = jsonschema.Draft202012Validator(_convert(schema))
     for error in validator.iter_errors(value):
         yield from _explain(error)
@@ -184,4 +186,6 @@ def _same_entry(item: Any, old: Any, keys: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _program(expression: str) -> cel.Program:
+    import cel
+
     return cel.compile(expression)
