@@ -99,15 +99,19 @@ class Conversation:
         channel.completed = broadcast
 
     async def configure(self, channel: Channel, pod: Object, config: PodConfig, taken: Cursor) -> Verdict | None:
-        """Puts the configuration into force where it is not; why that is not so, or None."""
+        """Puts the configuration into force where it is not; why that is not so, or None.
+
+        A verdict that does not say whether: nobody has been connected yet, and the first try has not ended.
+        """
         metadata = pod["metadata"]
         uid, wanted = metadata["uid"], config_hash(config)
         if not self._followers.is_connected(uid):
             began_with = metadata.get("annotations", {}).get(CONFIG_HASH)
             if began_with == wanted and not was_restarted(pod):
                 return None
-            trouble = self._followers.trouble(uid) or "it is not connected yet"
-            return Verdict(False, "PodNotAnswering", f"Pod {metadata['name']} has to be told of changes: {trouble}")
+            trouble = self._followers.trouble(uid)
+            message = f"Pod {metadata['name']} has to be told of changes: {trouble or 'it is not connected yet'}"
+            return Verdict(None if trouble is None else False, "PodNotAnswering", message)
         if self._followers.applied(uid) == wanted and uid not in channel.drained:
             return None
         try:

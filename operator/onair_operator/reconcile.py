@@ -242,13 +242,16 @@ class StreamReconciler:
         outcome: Outcome,
     ) -> None:
         generation = stream["metadata"]["generation"]
+        unheard = outcome.unheard
+        if unheard is not None and unheard.holds is None and status.get("observedGeneration") != generation:
+            unheard = Verdict(False, unheard.reason, unheard.message)
         addresses = ingest_addresses(provision)
         ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
         made = verdicts(
             plan.ready,
             blocked=outcome.blocked,
             under_way=outcome.under_way,
-            unheard=outcome.unheard,
+            unheard=unheard,
             update_pending=update_pending(decision),
         )
         status = configured_status(

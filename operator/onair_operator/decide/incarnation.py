@@ -25,6 +25,7 @@ from enum import StrEnum
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict
+from onair_operator.decide.readiness import NOTHING_PENDING
 from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
 
 Pod = dict[str, Any]
@@ -122,8 +123,8 @@ def decide_incarnation(
 
 
 def update_pending(decision: Decision) -> Verdict:
-    """The condition UpdatePending."""
-    return Verdict(decision.update_pending, decision.reason, decision.message if decision.update_pending else "")
+    """The condition UpdatePending. Its reason does not change while nothing is pending: each change is a write."""
+    return Verdict(True, decision.reason, decision.message) if decision.update_pending else NOTHING_PENDING
 
 
 def incarnation_number(pod: Pod) -> int:

@@ -16,11 +16,11 @@ from typing import Any
 
 from onair_operator.decide.conditions import Verdict, with_condition
 
-OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy")
-"""The types that OnAir writes; others are somebody else's and left alone."""
+OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy", "Default")
+"""The types that OnAir writes, of all kinds; others are somebody else's and left alone."""
 
 _SETTLED = Verdict(False, "Settled")
-_NOTHING_PENDING = Verdict(False, "NothingPending")
+NOTHING_PENDING = Verdict(False, "NothingPending")
 
 
 def verdicts(
@@ -29,27 +29,31 @@ def verdicts(
     blocked: Verdict | None = None,
     under_way: Verdict | None = None,
     unheard: Verdict | None = None,
-    update_pending: Verdict = _NOTHING_PENDING,
+    update_pending: Verdict = NOTHING_PENDING,
 ) -> dict[str, Verdict]:
     """By type. `plan`: of what was asked for; the others not None when there is something:
 
-    `blocked`: the cluster refuses something; `under_way`: what is not there yet; `unheard`: what the pod has not heard.
+    `blocked`: the cluster refuses something; `under_way`: what is not there yet; `unheard`: what the pod has not heard;
+    where that cannot be said (yet), there is no Reconciling among them, and the one that is there stays.
     """
     stalled = None if plan.holds else plan
     stalled = stalled or blocked
+    reconciling: Verdict | None = _SETTLED
     if stalled is not None:
-        ready, reconciling = stalled, _SETTLED
+        ready = stalled
     elif under_way is not None:
         ready, reconciling = under_way, Verdict(True, under_way.reason, under_way.message)
     else:
         ready = plan
-        reconciling = Verdict(True, unheard.reason, unheard.message) if unheard is not None else _SETTLED
-    return {
+        if unheard is not None:
+            reconciling = None if unheard.holds is None else Verdict(True, unheard.reason, unheard.message)
+    made = {
         "Ready": ready,
         "Reconciling": reconciling,
         "Stalled": Verdict(True, stalled.reason, stalled.message) if stalled is not None else _SETTLED,
         "UpdatePending": update_pending,
     }
+    return {kind: verdict for kind, verdict in made.items() if verdict is not None}
 
 
 def with_verdicts(
