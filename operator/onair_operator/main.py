@@ -146,6 +146,8 @@ class Leader:
         self.world = World(client, scope, root, Wake(self.streams.add, self.classes.add, self.assets.add))
         self.followers = Followers(self._news)
         writer, contents = Writer(client, self.world.cache_of), SecretReader(client, self.world.secrets)
+        for cache in self.world.caches:
+            cache.on_change(writer.forget, own=True)
         self._streams = StreamReconciler(
             self.world,
             writer,

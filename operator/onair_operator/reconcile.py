@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from onair_core.kube.errors import Forbidden, Invalid, NotFound
+from onair_core.kube.errors import BadRequest, Forbidden, Invalid, NotFound
 from onair_core.kube.resources import LIVE_STREAMS
 from onair_core.kube.store import Key
 from onair_core.manifests import COMPLETE
@@ -33,7 +33,7 @@ from onair_operator.decide.incarnation import (
 from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
 from onair_operator.decide.pods import pod_verdict, runs
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
-from onair_operator.decide.stream_status import configured_status
+from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
 from onair_operator.desired.addresses import address_pending, ingest_addresses, playback_url
 from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
@@ -107,7 +107,7 @@ class StreamReconciler:
         decision = await self._decide(channel, plan, children, status)
         provision = self._provision(channel, plan, children, status, decision.current)
         outcome = Outcome()
-        if plan.ready.reason not in NOT_PROVISIONED:
+        if _is_provisioned(plan):
             outcome = await self._make(channel, plan, provision, children, decision)
             pod = _pod(children, provision.incarnation)
             await self._conversation.complete(channel, pod, _to_complete(stream, status))
@@ -126,7 +126,7 @@ class StreamReconciler:
             self._world.all_classes(),
             root=self._root,
             secret=lambda _namespace, _name: own,
-            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["uid"]),
+            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["name"]),
         )
         self._world.work_on_uids(self._world.grants.claim(made.claim))
         return finish(made, self._world.grants.grant(made.ref.uid), default_store=DEFAULT_STORE)
@@ -158,7 +158,8 @@ class StreamReconciler:
             return status, wait
         there = {incarnation_number(pod) for pod in children.pods}
         broadcast = status.get("broadcast")
-        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None
+        # Without its class nobody knows where it records.
+        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
         lost = broadcast is not None and broadcast.get("incarnation") not in there and not keeps_volume
         if journals or lost:
             channel.told_at = _loop_time()
@@ -169,7 +170,7 @@ class StreamReconciler:
 
     async def _decide(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
         decision = self._decision(channel, plan, children, status)
-        if decision.step is Step.DRAIN:
+        if decision.step is Step.DRAIN and _is_provisioned(plan):
             await self._conversation.drain(channel, _current(children) or {})
             decision = self._decision(channel, plan, children, status)
         return decision
@@ -193,8 +194,8 @@ class StreamReconciler:
         if problem is not None:
             return Outcome(blocked=problem)
         try:
-            await remove_pods(self._writer, children, decision.remove)
             await apply_children(self._writer, provision, certificate)
+            await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
             await prune(self._writer, children, provision, settled=decision.step is Step.KEEP)
@@ -202,7 +203,7 @@ class StreamReconciler:
             return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
         except StillLeaving as error:
             return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
-        except (Forbidden, Invalid) as error:
+        except (BadRequest, Forbidden, Invalid) as error:
             return Outcome(blocked=Verdict(False, "Refused", error.message), again=REFUSED_SECONDS)
         now = self._world.children(Key(plan.ref.namespace, plan.ref.name), channel.uid, service_name(plan.ref.name))
         pod = _pod(now, provision.incarnation)
@@ -245,24 +246,19 @@ class StreamReconciler:
         unheard = outcome.unheard
         if unheard is not None and unheard.holds is None and status.get("observedGeneration") != generation:
             unheard = Verdict(False, unheard.reason, unheard.message)
-        addresses = ingest_addresses(provision)
-        ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
-        made = verdicts(
-            plan.ready,
-            blocked=outcome.blocked,
-            under_way=outcome.under_way,
-            unheard=unheard,
-            update_pending=update_pending(decision),
-        )
-        status = configured_status(
-            status,
-            plan,
-            generation=generation,
-            ingest={name: address for name, address in ingest.items() if address is not None},
-            playback_url=lambda playback_id: playback_url(provision, playback_id),
-        )
-        if plan.ready.reason not in NOT_PROVISIONED and outcome.blocked is None:
-            status["incarnation"] = provision.incarnation.number
+        if _is_provisioned(plan):
+            made = verdicts(
+                plan.ready,
+                blocked=outcome.blocked,
+                under_way=outcome.under_way,
+                unheard=unheard,
+                update_pending=update_pending(decision),
+            )
+            status = _provisioned_status(status, plan, provision, generation)
+            if outcome.blocked is None:
+                status["incarnation"] = provision.incarnation.number
+        else:
+            made, status = verdicts(plan.ready), unprovisioned_status(status, plan, generation=generation)
         conditions = status.get("conditions", [])
         status["conditions"] = with_verdicts(conditions, made, generation=generation, now=self._wall())
         try:
@@ -286,6 +282,22 @@ class StreamReconciler:
         channel = self._channels.pop(key, None)
         if channel is not None:
             self._conversation.leave(channel)
+
+
+def _is_provisioned(plan: Plan) -> bool:
+    return plan.ready.reason not in NOT_PROVISIONED
+
+
+def _provisioned_status(status: Object, plan: Plan, provision: Provision, generation: int) -> Object:
+    addresses = ingest_addresses(provision)
+    ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
+    return configured_status(
+        status,
+        plan,
+        generation=generation,
+        ingest={name: address for name, address in ingest.items() if address is not None},
+        playback_url=lambda playback_id: playback_url(provision, playback_id),
+    )
 
 
 def _recorded(status: Object) -> int:

@@ -32,6 +32,8 @@ class Cache:
         trim: Callable[[Object], Object] = lambda found: found,
     ) -> None:
         self.resource = resource
+        self.is_partial = bool(labels)
+        """Whether others may have objects of any name that are not in here."""
         scopes: list[str | None] = list(namespaces) if resource.namespaced else []
         self.reflectors = {
             scope: Reflector(client, Selection(resource, scope, labels, fields, metadata_only), trim=trim)
