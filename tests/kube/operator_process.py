@@ -197,16 +197,16 @@ class Operator:
 
     def writes(self, namespace: str | None = None) -> list[tuple[str, str, str, int]]:
         """Verb, kind, name, code; without its lease. `namespace` None: everywhere."""
-        return [write for where, *write in self._writes() if namespace is None or where == namespace]  # type: ignore[misc]
+        return [write for where, write in self._writes() if namespace in (None, where)]
 
-    def _writes(self) -> Iterator[tuple[str, str, str, str, int]]:
+    def _writes(self) -> Iterator[tuple[str, tuple[str, str, str, int]]]:
         for event in self.plane.requests(self.access.user):
             about = event.get("objectRef") or {}
             kind = about.get("resource", "")
             if event["verb"] in ("create", "update", "patch", "delete", "deletecollection") and kind != "leases":
                 kind += f"/{about['subresource']}" if "subresource" in about else ""
                 code = event["responseStatus"]["code"]
-                yield about.get("namespace", ""), event["verb"], kind, about.get("name", ""), code
+                yield about.get("namespace", ""), (event["verb"], kind, about.get("name", ""), code)
 
 
 # LiveStreams.

@@ -36,7 +36,7 @@ def test_a_livestream_gets_its_children_and_is_ready(operator: Operator, keynote
     status = keynote.status
     assert status["phase"] == "Idle" and not status["connected"] and status["incarnation"] == 1
     assert keynote.condition("Reconciling") == ("False", "Settled") == keynote.condition("Stalled")
-    assert keynote.condition("UpdatePending") == ("False", "UpToDate")
+    assert keynote.condition("UpdatePending") == ("False", "NothingPending")
     key = base64.b64decode(there["secrets/keynote-stream-key"]["data"]["streamKey"]).decode()
     assert key not in str(status) and key not in operator.log and key not in str(pod)
     assert "finalizers" not in keynote.object["metadata"] and "annotations" not in keynote.object["metadata"]

@@ -199,4 +199,4 @@ def test_a_class_that_changes_waits_for_a_pod_that_does_not_answer(
     assert keynote.condition("Ready")[0] == "True" and keynote.condition("Reconciling")[0] == "False"
     assert keynote.pod()["metadata"]["uid"] == pod
     classes("changing")
-    keynote.becomes("UpdatePending", "False", "UpToDate")
+    keynote.becomes("UpdatePending", "False", "NothingPending")

@@ -26,10 +26,12 @@ from enum import StrEnum
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict
-from onair_operator.decide.readiness import NOTHING_PENDING
 from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
 
 Pod = dict[str, Any]
+
+
+NOTHING_PENDING = Verdict(False, "NothingPending")
 
 
 class Broadcasting(StrEnum):
