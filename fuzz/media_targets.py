@@ -22,6 +22,7 @@ from onair_media.flv import (
     parse_audio,
     parse_video,
     picture_of,
+    units_in,
 )
 from onair_media.flv.units import AudioCodec, VideoCodec
 
@@ -61,13 +62,16 @@ def _look_at(unit: object) -> None:
 
 
 def _look_at_picture(frame: VideoFrame, nal_length: int) -> None:
-    kind = picture_of(frame, frame.codec, nal_length)
+    units = units_in(frame.data, nal_length)
+    if units is None:
+        return
+    kind = picture_of(frame, frame.codec, units)
     if frame.codec != "hevc":
         assert kind >= Picture.RECOVERY or not frame.keyframe, "what the publisher calls one may be a beginning"
     elif kind is Picture.CRA:
         link = as_broken_link(frame.data, nal_length)
         assert len(link) == len(frame.data)
-        assert picture_of(VideoFrame("hevc", frame.keyframe, 0, memoryview(link)), "hevc", nal_length) is Picture.KEY
+        assert picture_of(frame, "hevc", units_in(memoryview(link), nal_length) or ()) is Picture.KEY
 
 
 def records(data: bytes) -> None:
@@ -126,7 +130,7 @@ def beginnings(data: bytes) -> None:
         if flags & _BREAK:
             subject.break_here()
             broken = True
-        frame.picture = kind = picture_of(frame, codec, nal_length)
+        frame.picture = kind = picture_of(frame, codec, units_in(frame.data, nal_length) or ())
         taken = subject.take(frame, shown)
         if (kind is Picture.RASL and not whole) or (not frame.begins and shown < shown_from):
             assert taken is None
@@ -135,8 +139,7 @@ def beginnings(data: bytes) -> None:
         assert taken is not None and len(taken[1]) == len(frame.data)
         if kind is Picture.CRA and broken:
             assert taken[0] is Picture.KEY
-            link = VideoFrame("hevc", frame.keyframe, 0, memoryview(taken[1]))
-            assert picture_of(link, "hevc", nal_length) is Picture.KEY
+            assert picture_of(frame, "hevc", units_in(memoryview(taken[1]), nal_length) or ()) is Picture.KEY
         else:
             assert taken == (kind, frame.data)
         if kind >= Picture.RECOVERY:

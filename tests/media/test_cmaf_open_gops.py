@@ -27,7 +27,7 @@ from cmaf_media import (
 from onair_core.contract import BroadcastRef, PackagingSettings
 from onair_media.cmaf import InitSegment, Output, Packager, Segment
 from onair_media.cmaf.beginnings import DROPPED
-from onair_media.flv import Picture, VideoConfig, VideoFrame, describe_video, parse_video, picture_of
+from onair_media.flv import Picture, VideoConfig, VideoFrame, describe_video, parse_video, picture_of, units_in
 from onair_media.hls import LiveWindow
 
 SECONDS = 5
@@ -61,7 +61,8 @@ def pictures(stream: list[Tag]) -> list[Picture]:
     """In decode order."""
     units = [unit for tag in stream if tag.video for unit in parse_video(tag.body)]
     length = next(describe_video(unit).nal_length for unit in units if isinstance(unit, VideoConfig))
-    return [picture_of(unit, unit.codec, length) for unit in units if isinstance(unit, VideoFrame)]
+    frames = [unit for unit in units if isinstance(unit, VideoFrame)]
+    return [picture_of(frame, frame.codec, units_in(frame.data, length) or ()) for frame in frames]
 
 
 def from_gop(data: bytes, number: int) -> list[Tag]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from onair_media.flv import Picture, VideoFrame, as_broken_link, picture_of
 from onair_media.flv.nal import MAX_UNITS
+from onair_media.flv.nal import units_in as nal_units
 from onair_media.flv.units import VideoCodec
 
 HEVC_KINDS = {
@@ -31,7 +32,7 @@ def hevc_units(*kinds: int, length: int = 4) -> memoryview:
 
 
 def of(frame: VideoFrame, nal_length: int) -> Picture:
-    return picture_of(frame, frame.codec, nal_length)
+    return picture_of(frame, frame.codec, nal_units(frame.data, nal_length) or ())
 
 
 def frame(data: memoryview, *, key: bool, codec: VideoCodec = "hevc") -> VideoFrame:

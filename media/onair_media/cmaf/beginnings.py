@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from onair_media.flv import Picture, VideoCodec, VideoFrame, are_whole, as_broken_link, picture_of
+from onair_media.flv import Picture, VideoCodec, VideoFrame, as_broken_link, picture_of, units_in
 
 DROPPED = "leading pictures without their GOP"
 
@@ -35,10 +35,11 @@ class Beginnings:
 
     def recognise(self, frame: VideoFrame) -> bool:
         """Tells the frame what it is; False: it was dropped."""
-        if self._nal_length and not are_whole(frame.data, self._nal_length):
+        units = units_in(frame.data, self._nal_length) if self._nal_length else []
+        if units is None:
             self._dropped["NAL units that do not fit their frame"] += 1
             return False
-        frame.picture = picture_of(frame, self._codec, self._nal_length)
+        frame.picture = picture_of(frame, self._codec, units)
         return True
 
     def break_here(self) -> None:

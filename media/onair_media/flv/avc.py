@@ -151,8 +151,10 @@ def recovers_at_once(sei: memoryview) -> bool:
     """Whether supplemental information (a NAL unit without its first byte) says that all is right from this picture on,
     in the order of showing: a recovery point after no frames (H.264 7.3.2.3.1, D.1.8).
     """
-    data = bytes(sei[:_MAX_SEI_BYTES]).replace(b"\0\0\3", b"\0\0")
-    at = 0
+    data = bytes(sei[:_MAX_SEI_BYTES])
+    if _RECOVERY_POINT not in data:  # most pictures have some other information
+        return False
+    data, at = data.replace(b"\0\0\3", b"\0\0"), 0
     for _ in range(_MAX_MESSAGES):
         kind, at = _in_bytes(data, at)
         size, at = _in_bytes(data, at)

@@ -10,7 +10,7 @@ has no name for them; there the only certain beginning is an IDR.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -44,57 +44,47 @@ class Picture(IntEnum):
     """Nothing that follows needs anything before it: IDR, BLA, the key frames of AV1 and VP9, any frame of sound."""
 
 
-def picture_of(frame: VideoFrame, codec: VideoCodec, nal_length: int) -> Picture:
-    """What a frame is. `codec`: that of its configuration, whatever its tag says; `nal_length`: bytes of the lengths
-    before NAL units.
-    """
-    if codec == "hevc":
-        picture = _hevc(frame.data, nal_length)
-    elif codec == "avc":
-        picture = _avc(frame.data, nal_length)
+_DELTA, _KEY = Picture.DELTA, Picture.KEY  # looked up for every frame: enumerations are slow
+
+
+def picture_of(frame: VideoFrame, codec: VideoCodec, units: Sequence[memoryview] = ()) -> Picture:
+    """What a frame is. `codec`: that of its configuration, whatever its tag says; `units`: of NAL, if it has any."""
+    if codec == "avc":
+        picture = _avc(units)
+    elif codec == "hevc":
+        picture = _hevc(units)
     else:
         is_key = av1.is_key_frame if codec == "av1" else vp9.is_key_frame
-        picture = Picture.KEY if is_key(frame.data) else Picture.DELTA
-    return Picture.RECOVERY if frame.keyframe and picture is Picture.DELTA else picture
+        picture = _KEY if is_key(frame.data) else _DELTA
+    return Picture.RECOVERY if frame.keyframe and picture is _DELTA else picture
 
 
-def _hevc(data: memoryview, nal_length: int) -> Picture:
+def _avc(units: Sequence[memoryview]) -> Picture:
+    """What is said about a picture stands before its slices."""
+    recovers = False
+    for unit in units:
+        kind = unit[0] & 0x1F
+        if kind == _AVC_IDR:
+            return _KEY
+        if kind in _AVC_SLICES:
+            break
+        recovers = recovers or (kind == _AVC_SEI and avc.recovers_at_once(unit[1:]))
+    return Picture.RECOVERY if recovers else _DELTA
+
+
+def _hevc(units: Sequence[memoryview]) -> Picture:
     """All slices of a picture are of the same type: the first one tells."""
-    for unit in _units(data, nal_length):
+    for unit in units:
         kind = (unit[0] & _TYPE_MASK) >> 1
         if kind == _CRA:
             return Picture.CRA
         if kind in _HEVC_IRAP:
-            return Picture.KEY
+            return _KEY
         if kind in _RASL:
             return Picture.RASL
         if kind in _HEVC_SLICES:
-            return Picture.RADL if kind in _RADL else Picture.DELTA
-    return Picture.DELTA
-
-
-def _avc(data: memoryview, nal_length: int) -> Picture:
-    """What is said about a picture stands before its slices."""
-    recovers = False
-    for unit in _units(data, nal_length):
-        kind = unit[0] & 0x1F
-        if kind == _AVC_IDR:
-            return Picture.KEY
-        if kind in _AVC_SLICES:
-            break
-        recovers = recovers or (kind == _AVC_SEI and avc.recovers_at_once(unit[1:]))
-    return Picture.RECOVERY if recovers else Picture.DELTA
-
-
-def _units(data: memoryview, nal_length: int) -> Iterator[memoryview]:
-    at, end = 0, len(data)
-    for _ in range(MAX_UNITS):
-        size = int.from_bytes(data[at : at + nal_length], "big")
-        at += nal_length
-        if at >= end or not size:
-            return
-        yield data[at : at + size]
-        at += size
+            return Picture.RADL if kind in _RADL else _DELTA
+    return _DELTA
 
 
 def as_broken_link(data: memoryview, nal_length: int) -> bytes:
