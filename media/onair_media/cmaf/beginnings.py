@@ -17,6 +17,8 @@ from onair_media.flv import Picture, VideoCodec, VideoFrame, as_broken_link, pic
 
 DROPPED = "leading pictures without their GOP"
 
+_RASL, _RECOVERY = Picture.RASL, Picture.RECOVERY  # looked up for every picture: enumerations are slow
+
 
 class Beginnings:
     """One broadcast's. `dropped` counts, by reason."""
@@ -53,14 +55,14 @@ class Beginnings:
         """
         picture = frame.picture
         data: bytes | memoryview = frame.data
-        if picture >= Picture.RECOVERY:
+        if picture >= _RECOVERY:
             # RASL pictures follow a CRA or a BLA; after a BLA they are never whole.
             self._rasl_are_whole = picture is not Picture.KEY and not self._break
             self._shown_from = shown if self._break and picture is Picture.RECOVERY else -math.inf
             if picture is Picture.CRA and self._break:
                 picture, data = Picture.KEY, as_broken_link(frame.data, self._nal_length)
             self._break = False
-        elif shown < self._shown_from or (picture is Picture.RASL and not self._rasl_are_whole):
+        elif shown < self._shown_from or (picture is _RASL and not self._rasl_are_whole):
             self._dropped[DROPPED] += 1
             return None
         return picture, data

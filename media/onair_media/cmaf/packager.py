@@ -210,7 +210,7 @@ class Packager:
 
     def audio(self, timestamp: int, unit: AudioUnit) -> Sequence[Output]:
         """An audio unit; `timestamp` as RTMP has it (milliseconds, 32 bits)."""
-        rendition = audio_rendition(unit.track)
+        rendition = audio_rendition(unit.track) if unit.track else AUDIO
         if isinstance(unit, AudioConfig):
             return self._configure(rendition, unit)
         try:
@@ -289,7 +289,11 @@ class Packager:
             track = self._builder.tracks.get(rendition)
             if track is not None:
                 media = self._clock.place(rendition, raw)
-                return self._jump(rendition, raw, frame) if media is None else self._on_track(track, media, frame)
+                if media is None:
+                    return self._jump(rendition, raw, frame)
+                if isinstance(frame, VideoFrame):
+                    return self._place_picture(track, media, frame)
+                return self._place_sound(track, media, frame)
         if rendition not in self._catalogue.configs:
             self.dropped[f"{kind_of(rendition)} before its configuration"] += 1
             return []
@@ -402,9 +406,6 @@ class Packager:
         if track is None:
             self._make_tracks()
             track = self._builder.tracks[rendition]
-        return self._on_track(track, media, frame)
-
-    def _on_track(self, track: Track, media: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
         if isinstance(frame, VideoFrame):
             return self._place_picture(track, media, frame)
         return self._place_sound(track, media, frame)
