@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 from operator_process import Operator
@@ -45,7 +46,8 @@ async def test_a_thousand_livestreams_become_provisioned(
         there = await api.list_all(Selection(resource, namespace, labels="app.kubernetes.io/managed-by=onair"))
         assert len(there.items) == expected, resource
     writes = running.writes(namespace)
-    assert len(writes) == WRITES * MANY and all(code < 300 for *_, code in writes)
+    assert [write for write, count in Counter(writes).items() if count > 1 or write[-1] >= 300] == []
+    assert len(writes) == WRITES * MANY
     assert not running.metric("workqueue_retries_total"), "nothing had to be tried again"
 
     assert running.stop() == 0

@@ -91,7 +91,7 @@ class Cache:
         await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors.values()))
 
     def _of(self, namespace: str) -> Reflector | None:
-        return self.reflectors.get(None) or self.reflectors.get(namespace)
+        return self.reflectors[None] if None in self.reflectors else self.reflectors.get(namespace)
 
 
 class ByLabel:
