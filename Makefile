@@ -10,7 +10,7 @@ KUBELAB := PYTHONPATH=tests/cluster $(BIN)/python -m kubelab
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: pyproject.toml tools/venv.sh
 	tools/venv.sh $(PYTHON) $(VENV) media,operator
@@ -91,6 +91,10 @@ bench: $(VENV)/.installed-dev ## OnAir beside its peers; shorter with BENCH_ARGS
 	$(BIN)/python bench/ingest.py --processes --publishers 1 10 50 --chunks 4096 $(BENCH_ARGS)
 	$(BIN)/python bench/ready.py
 	$(BIN)/python bench/hls_serve.py
+
+.PHONY: bench-operator
+bench-operator: $(VENV)/.installed-dev ## The operator with up to 5 000 LiveStreams; fewer with BENCH_ARGS="--streams 100 500"
+	$(BIN)/python bench/operator_scale.py $(BENCH_ARGS)
 
 SOAK_HOURS ?= 8
 .PHONY: soak

@@ -67,6 +67,12 @@ class Conversation:
         for uid in channel.followed:
             self._followers.taken(uid, upto)
 
+    def answering(self, children: Children) -> frozenset[str]:
+        """The names of the pods whose journals are being read."""
+        return frozenset(
+            pod["metadata"]["name"] for pod in children.pods if self._followers.is_connected(pod["metadata"]["uid"])
+        )
+
     def broadcasting(self, channel: Channel, pod: Object | None, status: Object, taken: Cursor) -> Broadcasting:
         """What is known of the channel of the current pod."""
         uid = pod["metadata"]["uid"] if pod is not None else ""
@@ -103,23 +109,30 @@ class Conversation:
         channel.completed = broadcast
 
     async def configure(self, channel: Channel, pod: Object, config: PodConfig, taken: Cursor) -> Verdict | None:
-        """Puts the configuration into force where it is not; why that is not so, or None."""
+        """Puts the configuration into force where it is not; why that is not so, or None.
+
+        A verdict that does not say whether: nobody has been connected yet, and the first try has not ended.
+        """
         metadata = pod["metadata"]
         uid, wanted = metadata["uid"], config_hash(config)
         if not self._followers.is_connected(uid):
             began_with = metadata.get("annotations", {}).get(CONFIG_HASH)
             if began_with == wanted and not was_restarted(pod):
                 return None
-            trouble = self._followers.trouble(uid) or "it is not connected yet"
-            return Verdict(False, "PodNotAnswering", f"Pod {metadata['name']} has to be told of changes: {trouble}")
-        if self._followers.applied(uid) == wanted and uid not in channel.drained:
+            trouble = self._followers.trouble(uid)
+            message = f"Pod {metadata['name']} has to be told of changes: {trouble or 'it is not connected yet'}"
+            return Verdict(None if trouble is None else False, "PodNotAnswering", message)
+        known = self._followers.applied(uid) == wanted and uid not in channel.drained
+        if known and not channel.may_forget(taken):
             return None
         try:
             applied = await self._followers.client(uid).put(msgspec.structs.replace(config, taken=taken))
         except PodError as error:
             return Verdict(False, "PodNotAnswering", f"Pod {metadata['name']} did not take the change: {error}")
         channel.drained.pop(uid, None)
-        self._followers.note_applied(uid, applied.hash)
+        channel.acknowledged = taken
+        # Not the hash that it answers: a pod of an earlier version leaves out what it does not know.
+        self._followers.note_applied(uid, wanted)
         for problem in applied.problems:
             log.warning("an ingest pod has a problem", pod=metadata["name"], problem=problem)
         return None

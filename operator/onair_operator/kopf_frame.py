@@ -23,10 +23,11 @@ from onair_operator.observe.world import Scope, World
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 EXIT_SECONDS = 10.0
+LEAVING_SECONDS = 1.0
 
 
-async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event) -> None:
-    """Runs until `stop` is set; sets it when Kopf ends before that."""
+async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event, leave: asyncio.Event) -> None:
+    """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     started = asyncio.Event()
@@ -39,20 +40,24 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
             identity="onair-operator",  # type: ignore[arg-type]  # its type is not public
             clusterwide=not scope.namespaces,
             namespaces=scope.namespaces,
-            stop_flag=stop,
+            stop_flag=leave,
             ready_flag=started,
         )
     )
-    starting = asyncio.create_task(started.wait())
+    starting, leaving = asyncio.create_task(started.wait()), asyncio.create_task(leave.wait())
     try:
         await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
-        # Kopf takes the signals to itself, and then needs seconds to end. What is under way comes first.
+        # Kopf takes the signals to itself. What is under way comes first.
         stop_at_signals(stop)
-        await running
-        stop.set()  # a signal came before that, or it cannot go on
+        await asyncio.wait([running, leaving], return_when=asyncio.FIRST_COMPLETED)
+        # It waits 5 s for whatever has begun since it has, also for what is none of its business and does not end.
+        await asyncio.wait([running], timeout=LEAVING_SECONDS)
+        if running.done():
+            await running
+        stop.set()  # a signal came before it was ours, or it cannot go on
     finally:
-        starting.cancel()
-        running.cancel()
+        for task in (starting, leaving, running):
+            task.cancel()
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:

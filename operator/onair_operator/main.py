@@ -172,14 +172,17 @@ class Leader:
                 await self._work(queues, source, stop)
 
     async def _work(self, queues: list[WorkQueue[Any]], source: Source, stop: asyncio.Event) -> None:
+        leave = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(queue.run(), name="work") for queue in queues]
-            group.create_task(run_kopf(source, self._scope, self.world, stop), name="kopf")
+            group.create_task(run_kopf(source, self._scope, self.world, stop, leave), name="kopf")
             await stop.wait()
             log.info("stopping")
             await asyncio.gather(*(queue.stop(GRACE_SECONDS) for queue in queues))
             for task in working:
                 task.cancel()
+            await self.followers.aclose()
+            leave.set()
 
     async def _stream(self, key: Key) -> float | None:
         return await self._streams.reconcile(key)

@@ -26,6 +26,7 @@ from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
     Decision,
     Step,
+    current_pod,
     decide_incarnation,
     incarnation_number,
     update_pending,
@@ -185,7 +186,7 @@ class StreamReconciler:
     async def _decide(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
         decision = self._decision(channel, plan, children, status)
         if decision.step is Step.DRAIN and _is_provisioned(plan):
-            await self._conversation.drain(channel, _current(children) or {})
+            await self._conversation.drain(channel, self._current(children) or {})
             decision = self._decision(channel, plan, children, status)
         return decision
 
@@ -194,10 +195,14 @@ class StreamReconciler:
         return decide_incarnation(
             children.pods,
             pod_hash(self._provision(channel, plan, children, status, None)),
-            self._conversation.broadcasting(channel, _current(children), status, taken),
+            self._conversation.broadcasting(channel, self._current(children), status, taken),
             recorded=_recorded(status),
+            answering=self._conversation.answering(children),
             keeps_volume=plan.cls.ingest.volume.persistent_volume_claim is not None,
         )
+
+    def _current(self, children: Children) -> Object | None:
+        return current_pod(children.pods, self._conversation.answering(children))
 
     # Making it so.
 
@@ -258,12 +263,15 @@ class StreamReconciler:
         outcome: Outcome,
     ) -> None:
         generation = stream["metadata"]["generation"]
+        unheard = outcome.unheard
+        if unheard is not None and unheard.holds is None and status.get("observedGeneration") != generation:
+            unheard = Verdict(False, unheard.reason, unheard.message)
         if _is_provisioned(plan):
             made = verdicts(
                 plan.ready,
                 blocked=outcome.blocked,
                 under_way=outcome.under_way,
-                unheard=outcome.unheard,
+                unheard=unheard,
                 update_pending=update_pending(decision),
             )
             status = _provisioned_status(status, plan, provision, generation)
@@ -318,11 +326,6 @@ def _recorded(status: Object) -> int:
 
 def _pod(children: Children, incarnation: Incarnation) -> Object | None:
     return next((pod for pod in children.pods if incarnation_number(pod) == incarnation.number), None)
-
-
-def _current(children: Children) -> Object | None:
-    staying = [pod for pod in children.pods if "deletionTimestamp" not in pod["metadata"]]
-    return max(staying, key=incarnation_number, default=None)
 
 
 def _to_complete(stream: Object, status: Object) -> str | None:

@@ -7,12 +7,12 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
-
-import cel
-import jsonschema
+from typing import TYPE_CHECKING, Any
 
 from onair_core.manifests.nodes import FieldPath
+
+if TYPE_CHECKING:
+    import cel
 
 Found = tuple[FieldPath, str]
 _NOT_JSON_SCHEMA = ("default", "description", "format")
@@ -50,7 +50,7 @@ def problems(value: Any, schema: dict[str, Any], old: Any = None, *, rules: bool
     `old` is what it was, for rules about changes. Where something is wrong that rules rely on, they are not applied, as
     on the API server.
     """
-    errors = list(_Validator(_convert(schema)).iter_errors(value))
+    errors = list(_validator()(_convert(schema)).iter_errors(value))
     for error in errors:
         if not _is_told_already(error, errors):
             yield from _explain(error)
@@ -69,10 +69,14 @@ def _is_integer(_: Any, value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63
 
 
-_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
-)
+@lru_cache(maxsize=1)
+def _validator() -> Any:
+    import jsonschema  # most of what OnAir does validates nothing
+
+    return jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        jsonschema.Draft202012Validator,
+        type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+    )
 
 
 def _is_told_already(error: Any, errors: list[Any]) -> bool:
@@ -217,4 +221,6 @@ def _same_entry(item: Any, old: Any, keys: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _program(expression: str) -> cel.Program:
+    import cel
+
     return cel.compile(expression)

@@ -42,6 +42,10 @@ class Writer:
         self._cache_of = cache_of
         self._settled: dict[str, str] = {}
 
+    def knows(self, resource: Resource, body: Object) -> bool:
+        """Whether one of that name is there."""
+        return self._cache_of(resource).get(key_of(body)) is not None
+
     async def apply(self, resource: Resource, body: Object) -> None:
         """Makes a child what `body` says. Raises `NotOurs`, `StillLeaving`, `KubeError`."""
         cache, key, wanted = self._cache_of(resource), key_of(body), _with_hash(body)

@@ -33,23 +33,27 @@ def verdicts(
 ) -> dict[str, Verdict]:
     """By type. `plan`: of what was asked for; the others not None when there is something:
 
-    `blocked`: the cluster refuses something; `under_way`: what is not there yet; `unheard`: what the pod has not heard.
+    `blocked`: the cluster refuses something; `under_way`: what is not there yet; `unheard`: what the pod has not heard;
+    where that cannot be said (yet), there is no Reconciling among them, and the one that is there stays.
     """
     stalled = None if plan.holds else plan
     stalled = stalled or blocked
+    reconciling: Verdict | None = _SETTLED
     if stalled is not None:
-        ready, reconciling = stalled, _SETTLED
+        ready = stalled
     elif under_way is not None:
         ready, reconciling = under_way, Verdict(True, under_way.reason, under_way.message)
     else:
         ready = plan
-        reconciling = Verdict(True, unheard.reason, unheard.message) if unheard is not None else _SETTLED
-    return {
+        if unheard is not None:
+            reconciling = None if unheard.holds is None else Verdict(True, unheard.reason, unheard.message)
+    made = {
         "Ready": ready,
         "Reconciling": reconciling,
         "Stalled": Verdict(True, stalled.reason, stalled.message) if stalled is not None else _SETTLED,
         "UpdatePending": update_pending,
     }
+    return {kind: verdict for kind, verdict in made.items() if verdict is not None}
 
 
 def with_verdicts(

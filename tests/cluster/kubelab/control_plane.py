@@ -152,13 +152,14 @@ def controller_manager(binary: Binary, site: Site) -> Command:
     ]
 
 
-def scheduler(binary: Binary, site: Site) -> Command:
+def scheduler(binary: Binary, site: Site, requests_per_second: int | None = None) -> Command:
     access = site.pki / "kube-scheduler.kubeconfig"
     configuration = site.folder / "kube-scheduler.yaml"
+    rate = {} if requests_per_second is None else {"qps": requests_per_second, "burst": 2 * requests_per_second}
     content = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
-        "clientConnection": {"kubeconfig": str(access)},
+        "clientConnection": {"kubeconfig": str(access)} | rate,
         "leaderElection": {"leaderElect": False},
     }
     configuration.write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -49,7 +49,7 @@ def configuration() -> str:
     return yaml.safe_dump_all(_stages())
 
 
-def command(binary: Binary, site: Site) -> Command:
+def command(binary: Binary, site: Site, pods: str) -> Command:
     file = site.folder / "kwok.yaml"
     file.write_text(configuration(), encoding="utf-8")
     return [
@@ -58,7 +58,7 @@ def command(binary: Binary, site: Site) -> Command:
         f"--config={file}",
         f"--manage-nodes-with-annotation-selector={FAKE}=fake",
         f"--node-lease-duration-seconds={LEASE_SECONDS}",
-        "--cidr=10.244.0.0/16",
+        f"--cidr={pods}",
         "--node-ip=10.245.0.1",
     ]
 

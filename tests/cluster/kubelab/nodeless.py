@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubelab import access, binaries, control_plane, kwok, processes
+from kubelab import access, addresses, binaries, control_plane, kwok, processes
 from kubelab.access import Access, Rule
 from kubelab.api import Api, Refused
 from kubelab.kubectl import Kubectl
@@ -147,10 +147,10 @@ class ControlPlane:
     # What else a cluster has
 
     @contextlib.contextmanager
-    def controllers(self) -> Iterator[None]:
-        """Kubernetes' own: the garbage collector, namespaces, service accounts, …"""
+    def controllers(self, *more: str) -> Iterator[None]:
+        """Kubernetes' own: the garbage collector, namespaces, service accounts, …; `more`: flags."""
         name = "kube-controller-manager"
-        with self._beside(name, control_plane.controller_manager(binaries.path, self.site)):
+        with self._beside(name, [*control_plane.controller_manager(binaries.path, self.site), *more]):
             made = self.namespace("controllers", unique=True, account=False)
             account = f"/api/v1/namespaces/{made}/serviceaccounts/default"
             self._await("the controllers work", name, lambda: self.api.get(account))
@@ -158,15 +158,19 @@ class ControlPlane:
             yield
 
     @contextlib.contextmanager
-    def scheduler(self) -> Iterator[None]:
-        with self._beside("kube-scheduler", control_plane.scheduler(binaries.path, self.site)):
+    def scheduler(self, requests_per_second: int | None = None) -> Iterator[None]:
+        """Without a number, its own limit: 50."""
+        with self._beside("kube-scheduler", control_plane.scheduler(binaries.path, self.site, requests_per_second)):
             yield
 
     @contextlib.contextmanager
-    def nodes(self, count: int = 1) -> Iterator[list[str]]:
-        """So many of kwok's, Ready: pods bound to them run at once. It takes `controllers` and `scheduler` to bind any."""
+    def nodes(self, count: int = 1, pods: str = addresses.PODS) -> Iterator[list[str]]:
+        """So many of kwok's, Ready: pods bound to them run at once. It takes `controllers` and `scheduler` to bind any.
+
+        `pods`: where their pods' addresses come from.
+        """
         names = [f"kwok-{number}" for number in range(1, count + 1)]
-        with self._beside("kwok", kwok.command(binaries.path, self.site)):
+        with self._beside("kwok", kwok.command(binaries.path, self.site, pods)):
             for name in names:
                 self.api.create("/api/v1/nodes", kwok.node(name))
             for name in names:
