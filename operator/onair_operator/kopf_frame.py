@@ -11,6 +11,7 @@ import datetime
 import logging
 import signal
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 import kopf
@@ -30,10 +31,10 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    started = asyncio.Event()
+    started, sessions = asyncio.Event(), WeakSet[aiohttp.ClientSession]()
     running = asyncio.create_task(
         kopf.operator(
-            registry=_registry(source, world),
+            registry=_registry(source, world, sessions),
             settings=_settings(),
             standalone=True,
             # Without it Kopf asks who the user is, and in a container there is no such user.
@@ -58,6 +59,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     finally:
         for task in (starting, leaving, running):
             task.cancel()
+        for session in sessions:  # one that is not left in order does not close its own
+            await session.close()
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:
@@ -66,12 +69,14 @@ def stop_at_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def _registry(source: Source, world: World) -> kopf.OperatorRegistry:
+def _registry(source: Source, world: World, sessions: WeakSet[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return await _session(source)
+        found = await _session(source)
+        sessions.add(found.aiohttp_session)
+        return found
 
     for resource, cache in (
         (LIVE_STREAMS, world.streams),
