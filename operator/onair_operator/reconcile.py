@@ -10,10 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import random
 from typing import Any
 
 import structlog
 
+from onair_core.backoff import Backoff
 from onair_core.kube.errors import BadRequest, Forbidden, Invalid, NotFound
 from onair_core.kube.resources import LIVE_STREAMS
 from onair_core.kube.store import Key
@@ -36,7 +38,7 @@ from onair_operator.decide.pods import overdue, pod_verdict, runs
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
-from onair_operator.desired.addresses import address_pending, ingest_addresses, playback_url
+from onair_operator.desired.addresses import address_pending, exposure, ingest_addresses, playback_url
 from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
 from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
 from onair_operator.desired.provide import provide
@@ -55,7 +57,7 @@ TELLING_SECONDS = 1.0
 # What nobody tells of when it changes is looked at again after so many seconds.
 REFUSED_SECONDS = 30.0
 LEAVING_SECONDS = 2.0
-NOT_ANSWERING_SECONDS = 5.0
+NOT_ANSWERING = Backoff(5.0, 120.0)
 
 
 @dataclass(slots=True)
@@ -232,8 +234,14 @@ class StreamReconciler:
             outcome.unheard = await self._conversation.configure(
                 channel, pod, provision.config, taken_by(self._status_of(provision))
             )
-        if outcome.unheard is not None or decision.step is Step.DRAIN:
-            outcome.again = NOT_ANSWERING_SECONDS
+        if outcome.unheard is None and decision.step is not Step.DRAIN:
+            channel.unanswered = 0
+        else:
+            # Each try may take a worker for as long as a pod may take to answer; whoever connects is news at once.
+            channel.unanswered += 1
+            outcome.again = NOT_ANSWERING.delay(channel.unanswered, random())  # noqa: S311 - spreads load
+        if exposure(provision.cls, now.service) != provision.exposed:
+            outcome.again = 0.0  # the Service has got its port with this apply, and an own write is no news
         return outcome
 
     async def _certificate(self, provision: Provision) -> tuple[Object | None, Verdict | None]:

@@ -234,8 +234,8 @@ class Channel:
             },
         )
 
-    def delete(self) -> None:
-        self.plane.api.ask("DELETE", self.path)
+    def delete(self, propagation: str = "Background") -> None:
+        self.plane.api.ask("DELETE", self.path, {"propagationPolicy": propagation})
 
     def touch(self, value: str = "1") -> None:
         """Something that is none of OnAir's business changes."""
