@@ -1,16 +1,19 @@
 """One ingest pod's control port: `PodClient` asks, `EventStream` listens.
 
-The certificate is pinned: all pods share aiohttp's TLS context, and each connection is held against the fingerprint
-before anything is sent on it, the token least of all. There is a limit to everything that a pod can do: how long it
-takes, how much it says, what it makes the operator do (no redirects, no cookies, nothing is decompressed).
+The certificate is pinned: each connection is held against the fingerprint before anything is sent on it, the token
+least of all. There is a limit to everything that a pod can do: how long it takes, how much it says, what it makes the
+operator do (no redirects, no cookies, nothing is decompressed).
+
+What is asked now and then is asked by aiohttp. Event streams are open all the time, one for each pod, and have to be
+small: `pinned` and `answer`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -30,8 +33,10 @@ from onair_core.contract.control import (
     SIGN_OF_LIFE_SECONDS,
 )
 from onair_operator.desired.provision import ControlAccess
+from onair_operator.pods.answer import Answer
 from onair_operator.pods.errors import PodNonsense, PodRefused, PodUnreachable, printable
 from onair_operator.pods.lines import Batch, EventLines
+from onair_operator.pods.pinned import OTHER_CERTIFICATE, Pinned, pinned
 
 T = TypeVar("T")
 
@@ -41,6 +46,7 @@ Address = tuple[str, int]
 LONGEST_ANSWER = 1024 * 1024
 LONGEST_REFUSAL = 4096
 KEEP_ALIVE_SECONDS = 5.0
+HEADERS = {"User-Agent": "onair-operator", "Accept-Encoding": "identity"}
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -64,7 +70,7 @@ def pod_session() -> aiohttp.ClientSession:
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        headers={"User-Agent": "onair-operator", "Accept-Encoding": "identity"},
+        headers=HEADERS,
     )
 
 
@@ -78,6 +84,7 @@ class PodClient:
         self, session: aiohttp.ClientSession, address: Address, access: ControlAccess, patience: Patience = PATIENCE
     ) -> None:
         self._session = session
+        self._address = address
         self._base = URL.build(scheme="https", host=address[0], port=address[1])
         self._pin = aiohttp.Fingerprint(access.fingerprint)
         self._authorization = f"Bearer {access.token}"
@@ -99,26 +106,35 @@ class PodClient:
         status, _ = await self._ask("POST", path, expected=(204, 404))
         return status == 204
 
-    @asynccontextmanager
-    async def events(self, after: Cursor) -> AsyncIterator[EventStream]:
-        """The events behind `after`, and those to come. Only opening it is limited to `answer` seconds."""
+    async def events(self, after: Cursor) -> EventStream:
+        """The events behind `after`, and those to come; `close` it. Only opening it is limited to `answer` seconds."""
         with _translated():
             async with asyncio.timeout(self._patience.answer):
-                response = await self._send("GET", EVENTS_PATH, query={"after": str(after)})
-        try:
-            with _translated():
-                async with asyncio.timeout(self._patience.answer):
-                    await _expect(response, (200,))
-            yield EventStream(response, after, self._patience.silence)
-        finally:
-            response.close()
+                connection = await pinned(self._address, self._pin.fingerprint, self._patience.connect)
+                try:
+                    connection.send(self._head(f"{EVENTS_PATH}?after={after}"))
+                    answer, body = await _answered(connection)
+                    return EventStream(connection, answer, body, after, self._patience.silence)
+                except BaseException:
+                    connection.close()
+                    raise
+
+    def _head(self, target: str) -> bytes:
+        """Of a GET."""
+        lines = (
+            f"GET {target} HTTP/1.1",
+            f"Host: {self._base.authority}",
+            f"Authorization: {self._authorization}",
+            *(f"{name}: {value}" for name, value in HEADERS.items()),
+        )
+        return "\r\n".join((*lines, "", "")).encode("ascii")
 
     async def _ask(
         self, method: str, path: str, *, body: bytes | None = None, expected: tuple[int, ...] = (200,)
     ) -> tuple[int, bytes]:
         with _translated():
             async with asyncio.timeout(self._patience.answer):
-                response = await self._send(method, path, body=body)
+                response = await self._send(method, path, body)
                 try:
                     await _expect(response, expected)
                     answer = await _read(response, LONGEST_ANSWER)
@@ -129,13 +145,10 @@ class PodClient:
                     response.release() if response.content.at_eof() else response.close()
         return response.status, answer
 
-    async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         return await self._session.request(
             method,
             self._base.join(URL(path, encoded=True)),
-            params=query,
             data=body,
             headers={"Authorization": self._authorization},
             ssl=self._pin,
@@ -147,19 +160,27 @@ class PodClient:
 class EventStream:
     """An open `GET /v1/events`: iterate over it for batches, of which those without events are signs of life.
 
-    It ends when the pod ends it, and raises `PodError`.
+    `body`: what has come of it already. It ends when the pod ends it, and raises `PodError`.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, after: Cursor, silence: float) -> None:
-        given = response.headers.get(CONFIG_HEADER)
+    __slots__ = ("_answer", "_clock", "_connection", "_first", "_lines", "_silence", "config_hash")
+
+    def __init__(self, connection: Pinned, answer: Answer, body: bytes, after: Cursor, silence: float) -> None:
+        given = answer.headers.pop(CONFIG_HEADER.lower(), None)
         if given is not None and _HASH.fullmatch(given) is None:
             raise PodNonsense(f"{CONFIG_HEADER} is no hash")
         self.config_hash = given
         """Of the configuration in force when the pod was asked; None: there is none."""
-        self._content = response.content
+        answer.headers.clear()
+        self._connection = connection
+        self._answer = answer
+        self._first = body
         self._silence = silence
         self._clock = asyncio.get_running_loop().time
         self._lines = EventLines(after, self._clock())
+
+    def close(self) -> None:
+        self._connection.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -168,13 +189,43 @@ class EventStream:
         try:
             with _translated():
                 async with asyncio.timeout(self._silence):
-                    while chunk := await self._content.readany():
-                        batch = self._lines.feed(chunk, self._clock())
+                    while self._first or not self._answer.complete:
+                        batch = self._lines.feed(await self._more(), self._clock())
                         if batch is not None:
                             return batch
         except ValueError as error:
             raise PodNonsense(printable(str(error))) from None
         raise StopAsyncIteration
+
+    async def _more(self) -> bytes:
+        """What has come of the body; it may be nothing."""
+        if self._first:
+            body, self._first = self._first, b""
+            return body
+        received = await self._connection.receive()
+        if not received:
+            if not self._answer.may_end():
+                raise PodUnreachable("the connection was cut")
+            self._answer.complete = True
+        return self._answer.feed(received)
+
+
+async def _answered(connection: Pinned) -> tuple[Answer, bytes]:
+    """An answer that is 200, and what is there of its body."""
+    answer, body = Answer(), b""
+    try:
+        while not answer.status or (answer.status != 200 and not answer.complete and len(body) < LONGEST_REFUSAL):
+            received = await connection.receive()
+            if not received:
+                break
+            body += answer.feed(received)
+    except ValueError as error:
+        raise PodNonsense(f"no HTTP: {printable(str(error))}") from None
+    if not answer.status:
+        raise PodUnreachable("the connection was cut")
+    if answer.status != 200:
+        raise PodRefused(answer.status, body[:LONGEST_REFUSAL].decode(errors="replace"))
+    return answer, body
 
 
 async def _expect(response: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:
@@ -206,10 +257,11 @@ def _translated() -> Iterator[None]:
     except TimeoutError:
         raise PodUnreachable("no answer in time") from None
     except aiohttp.ServerFingerprintMismatch:
-        raise PodUnreachable("another certificate than the pod's: somebody else is at its address") from None
+        raise PodUnreachable(OTHER_CERTIFICATE) from None
     except (aiohttp.ClientResponseError, HttpProcessingError) as error:
         raise PodNonsense(f"no HTTP: {printable(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
         raise PodUnreachable(printable(error.strerror or str(error.os_error))) from None
     except (aiohttp.ClientError, OSError) as error:
-        raise PodUnreachable(printable(f"{type(error).__name__}: {error}")) from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        raise PodUnreachable(printable(said)) from error

@@ -8,9 +8,7 @@ keeps its journal until it is told otherwise (`PodConfig.taken`).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import chain
 from random import random
@@ -77,12 +75,12 @@ class Follower:
         self._gate = gate
         self._habits = habits
         self._on_news = on_news
-        self._read: deque[Batch] = deque()
+        self._read: list[Batch] = []
         self._newest = after  # read, or taken
         self._taken = after
         self._events = 0
         self._bytes = 0
-        self._room = asyncio.Event()
+        self._room: asyncio.Event | None = None
         self._good = False  # this connection brought something, or lasted
 
     def pending(self) -> tuple[JournalEvent, ...]:
@@ -102,8 +100,9 @@ class Follower:
                 self._read[0] = Batch(left, first.size)
                 break
             self._bytes -= first.size
-            self._read.popleft()
-        self._room.set()
+            del self._read[0]
+        if self._room is not None:
+            self._room.set()
 
     async def run(self) -> None:
         """Follows, until it is cancelled."""
@@ -129,16 +128,22 @@ class Follower:
         return ENDED
 
     async def _follow(self) -> None:
-        async with AsyncExitStack() as stack:
-            async with self._gate:
-                stream = await stack.enter_async_context(self.client.events(self._newest))
-            stack.callback(self._disconnected, asyncio.get_running_loop().time())
+        async with self._gate:
+            stream = await self.client.events(self._newest)
+        began = asyncio.get_running_loop().time()
+        try:
             self._connect(stream.config_hash)
             async for batch in stream:
                 self._take_in(batch)
                 while self._is_full():
-                    self._room.clear()
-                    await self._room.wait()
+                    await self._less()
+        finally:
+            stream.close()
+            self._disconnected(began)
+
+    async def _less(self) -> None:
+        self._room = asyncio.Event()
+        await self._room.wait()
 
     def _connect(self, config_hash: str | None) -> None:
         metrics.CONNECTED.inc()
