@@ -332,3 +332,11 @@ def delete(plane: ControlPlane, path: str) -> None:
 
 def delete_class(plane: ControlPlane, name: str) -> None:
     delete(plane, f"{_ONAIR}/livestreamclasses/{name}")
+
+
+def clear(plane: ControlPlane) -> None:
+    """No LiveStreams and no classes, anywhere."""
+    namespaces = {item["metadata"]["namespace"] for item in plane.api.get(f"{_ONAIR}/livestreams")["items"]}
+    for namespace in namespaces:
+        plane.api.ask("DELETE", path_of("livestreams", namespace))
+    plane.api.ask("DELETE", f"{_ONAIR}/livestreamclasses")

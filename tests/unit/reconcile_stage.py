@@ -184,8 +184,10 @@ class Stage:
 
     # In place of `Writer` and `SecretReader`.
 
-    async def apply(self, resource: Resource, body: Object) -> None:
+    async def apply(self, resource: Resource, body: Object, *, once: bool = False) -> None:
         live = self.world.cache_of(resource).get(key_of(body))
+        if live is not None and once:
+            return
         if live is None or live.get("made_from", live["metadata"].get("annotations")) != _note(body):
             self._write("apply", resource, body)
 

@@ -29,9 +29,9 @@ async def apply_children(writer: Writer, provision: Provision, certificate: Obje
     for secret in secrets:
         if secret is not None:
             await writer.apply(SECRETS, secret)
-    # Once: another size or class is refused for one that exists, and its data is not to be had anew.
-    if (claim := volume_claim(provision)) is not None and not writer.knows(PERSISTENT_VOLUME_CLAIMS, claim):
-        await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim)
+    if (claim := volume_claim(provision)) is not None:
+        # Another size or class is refused for one that exists, and its data is not to be had anew.
+        await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim, once=True)
     await writer.apply(NETWORK_POLICIES, network_policy(provision))
     await writer.apply(SERVICES, service(provision))
 
