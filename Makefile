@@ -41,9 +41,9 @@ test: $(VENV)/.installed-dev player ## Everything that can run here; says what w
 	tools/test-tools.sh
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests/unit -n 2 -q $(PYTEST_ARGS)
-	$(BIN)/pytest tests/media tests/crd tests/e2e $(PYTEST_ARGS)
+	$(BIN)/pytest tests/media tests/e2e $(PYTEST_ARGS)
 	$(KUBELAB) build  # minutes, the first time: not beside tests of live media
-	$(BIN)/pytest tests/kube tests/cluster $(PYTEST_ARGS)
+	$(BIN)/pytest tests/kube tests/chart tests/cluster $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.installed-dev ## The unit tests: under a minute
@@ -76,6 +76,10 @@ format: $(VENV)/.installed-dev ## Let ruff mend what it can
 .PHONY: docs
 docs: $(VENV)/.installed-dev ## docs/reference.md from the CRDs
 	$(BIN)/python -m onair_core.manifests.reference
+
+.PHONY: manifests
+manifests: $(VENV)/.installed-dev ## What the chart and deploy/kustomize have from the CRDs and the values
+	PYTHONPATH=tests/cluster $(BIN)/python tools/manifests.py
 
 BENCH_ARGS ?=
 .PHONY: bench

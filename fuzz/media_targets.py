@@ -22,6 +22,7 @@ from onair_media.flv import (
     parse_audio,
     parse_video,
     picture_of,
+    units_in,
 )
 from onair_media.flv.units import AudioCodec, VideoCodec
 
@@ -61,13 +62,16 @@ def _look_at(unit: object) -> None:
 
 
 def _look_at_picture(frame: VideoFrame, nal_length: int) -> None:
-    kind = picture_of(frame, frame.codec, nal_length)
+    units = units_in(frame.data, nal_length)
+    if units is None:
+        return
+    kind = picture_of(frame, frame.codec, units)
     if frame.codec != "hevc":
-        assert (kind >= Picture.RECOVERY) == frame.keyframe, "only what the publisher calls one is a key frame"
+        assert kind >= Picture.RECOVERY or not frame.keyframe, "what the publisher calls one may be a beginning"
     elif kind is Picture.CRA:
         link = as_broken_link(frame.data, nal_length)
         assert len(link) == len(frame.data)
-        assert picture_of(VideoFrame("hevc", frame.keyframe, 0, memoryview(link)), "hevc", nal_length) is Picture.KEY
+        assert picture_of(frame, "hevc", units_in(memoryview(link), nal_length) or ()) is Picture.KEY
 
 
 def records(data: bytes) -> None:
@@ -109,33 +113,36 @@ _BREAK, _KEYFRAME = 1, 2
 
 
 def beginnings(data: bytes) -> None:
-    """A stream of HEVC pictures, with breaks: none is shown that needs what a break took away.
+    """A stream of pictures, with breaks: none is shown that needs what a break took away.
 
-    The first byte chooses the length of NAL lengths; then for each picture its flags, its size in two bytes, its data.
+    The first byte chooses the length of NAL lengths and the codec; then for each picture its flags with the time at
+    which it is shown, its size in two bytes, its data.
     """
     if not data:
         return
-    nal_length, dropped = _NAL_LENGTHS[data[0] % 3], Counter[str]()
-    subject, broken, whole, at, lost = Beginnings(dropped), True, False, 1, 0
+    nal_length, codec, dropped = _NAL_LENGTHS[data[0] % 3], _VIDEO_CODECS[1 - data[0] // 3 % 2], Counter[str]()
+    subject, broken, whole, shown_from, at, lost = Beginnings(dropped), True, False, 0, 1, 0
+    subject.configure(codec, nal_length)
     while at + 3 <= len(data):
-        flags, size = data[at], int.from_bytes(data[at + 1 : at + 3], "big")
-        frame = VideoFrame("hevc", bool(flags & _KEYFRAME), 0, memoryview(data[at + 3 : at + 3 + size]))
+        flags, shown, size = data[at], data[at] >> 2, int.from_bytes(data[at + 1 : at + 3], "big")
+        frame = VideoFrame(codec, bool(flags & _KEYFRAME), 0, memoryview(data[at + 3 : at + 3 + size]))
         at += 3 + size
         if flags & _BREAK:
             subject.break_here()
             broken = True
-        kind, taken = picture_of(frame, "hevc", nal_length), subject.take(frame, "hevc", nal_length)
-        if kind is Picture.RASL:
-            assert (taken is not None) == whole
-            lost += not whole
+        frame.picture = kind = picture_of(frame, codec, units_in(frame.data, nal_length) or ())
+        taken = subject.take(frame, shown)
+        if (kind is Picture.RASL and not whole) or (not frame.begins and shown < shown_from):
+            assert taken is None
+            lost += 1
             continue
         assert taken is not None and len(taken[1]) == len(frame.data)
         if kind is Picture.CRA and broken:
             assert taken[0] is Picture.KEY
-            link = VideoFrame("hevc", frame.keyframe, 0, memoryview(taken[1]))
-            assert picture_of(link, "hevc", nal_length) is Picture.KEY
+            assert picture_of(frame, "hevc", units_in(memoryview(taken[1]), nal_length) or ()) is Picture.KEY
         else:
             assert taken == (kind, frame.data)
         if kind >= Picture.RECOVERY:
+            shown_from = shown if broken and kind is Picture.RECOVERY else 0
             whole, broken = kind is not Picture.KEY and not broken, False
     assert dropped[DROPPED] == lost

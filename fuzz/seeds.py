@@ -11,6 +11,7 @@ import av
 from av.video.frame import PictureType
 
 from onair_media import amf0
+from onair_media.flv import VideoFrame, parse_video
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 HANDSHAKE_BYTES = 1 + 2 * 1536
@@ -114,23 +115,24 @@ def _inits() -> list[bytes]:
 
 
 def _beginnings() -> list[bytes]:
-    """x265 with open GOPs, as it is; with a break in the middle; joined in the middle."""
-    options = "log-level=none:open-gop=1:bframes=2:keyint=4:min-keyint=4:scenecut=0"
-    tags = [
-        body
-        for kind, _, body in _encoded("libx265", "aac", preset="ultrafast", **{"x265-params": options})
-        if kind == 9
-    ]
-    frames = [
-        (body[0] >> 4 & 7 == 1, body[8:] if body[0] & 15 == 1 else body[5:]) for body in tags if body[0] & 15 in (1, 3)
-    ]
+    """Open GOPs of x265 and x264, as they are; with a break in the middle; joined in the middle."""
+    options = "open-gop=1:bframes=2:b-adapt=0:keyint=5:min-keyint=5:scenecut=0"
     found = []
-    for begin, broken in ((0, 0), (0, 6), (3, 3)):
-        pictures = [
-            bytes((2 * key | (number == broken),)) + len(frame).to_bytes(2, "big") + frame
-            for number, (key, frame) in enumerate(frames)
+    for first, codec in ((b"\0", "x265"), (b"\3", "x264")):
+        settings = {f"{codec}-params": options + (":log-level=none" if codec == "x265" else "")}
+        frames = [
+            (2 * unit.keyframe | (milliseconds + unit.composition_time) // 40 << 2, bytes(unit.data))
+            for kind, milliseconds, body in _encoded(f"lib{codec}", "aac", preset="ultrafast", **settings)
+            if kind == 9
+            for unit in parse_video(body)
+            if isinstance(unit, VideoFrame)
         ]
-        found.append(b"\0" + b"".join(pictures[begin:]))
+        for begin, broken in ((0, 0), (0, 6), (3, 3)):
+            pictures = [
+                bytes((flags | (number == broken),)) + len(frame).to_bytes(2, "big") + frame
+                for number, (flags, frame) in enumerate(frames)
+            ]
+            found.append(first + b"".join(pictures[begin:]))
     return found
 
 

@@ -9,12 +9,14 @@ from onair_operator.desired.control_access import control_access
 from onair_operator.desired.naming import Incarnation
 from onair_operator.desired.provision import ControlAccess
 
+_ACKNOWLEDGE_EVENTS = 100
+
 
 @dataclass(slots=True)
 class Channel:
     """`followed`: uids of pods, with the numbers of their incarnations; `drained`: of those that begin no broadcast any
     more, with their newest event; `completed`: the broadcast that was told to end; `told_at`: when status last got
-    events (the loop's clock).
+    events (the loop's clock); `acknowledged`: up to where the pod has been told that its journal is taken.
     """
 
     uid: str
@@ -23,7 +25,12 @@ class Channel:
     drained: dict[str, Cursor] = field(default_factory=dict)
     completed: str | None = None
     told_at: float = float("-inf")
+    acknowledged: Cursor = field(default_factory=Cursor)
     _access: dict[int, ControlAccess] = field(default_factory=dict, repr=False)
+
+    def may_forget(self, taken: Cursor) -> bool:
+        """Whether to tell the pod how much of its journal is taken: now and then, so that it does not grow."""
+        return taken.epoch > self.acknowledged.epoch or taken.n > self.acknowledged.n + _ACKNOWLEDGE_EVENTS
 
     def access(self, incarnation: Incarnation) -> ControlAccess:
         """Of an incarnation's control port. Only that of the newest is kept: making one takes most of a millisecond."""

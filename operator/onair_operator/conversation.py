@@ -50,6 +50,10 @@ class Conversation:
         for uid in tuple(channel.followed):
             self._leave(channel, uid)
 
+    def hears(self, pod: Object) -> bool:
+        """Whether what it tells is being read."""
+        return self._followers.is_connected(pod["metadata"]["uid"])
+
     def told(self, channel: Channel) -> list[Journal]:
         """What has been read and not taken."""
         return [
@@ -62,6 +66,12 @@ class Conversation:
         """Status has it."""
         for uid in channel.followed:
             self._followers.taken(uid, upto)
+
+    def answering(self, children: Children) -> frozenset[str]:
+        """The names of the pods whose journals are being read."""
+        return frozenset(
+            pod["metadata"]["name"] for pod in children.pods if self._followers.is_connected(pod["metadata"]["uid"])
+        )
 
     def broadcasting(self, channel: Channel, pod: Object | None, status: Object, taken: Cursor) -> Broadcasting:
         """What is known of the channel of the current pod."""
@@ -112,14 +122,17 @@ class Conversation:
             trouble = self._followers.trouble(uid)
             message = f"Pod {metadata['name']} has to be told of changes: {trouble or 'it is not connected yet'}"
             return Verdict(None if trouble is None else False, "PodNotAnswering", message)
-        if self._followers.applied(uid) == wanted and uid not in channel.drained:
+        known = self._followers.applied(uid) == wanted and uid not in channel.drained
+        if known and not channel.may_forget(taken):
             return None
         try:
             applied = await self._followers.client(uid).put(msgspec.structs.replace(config, taken=taken))
         except PodError as error:
             return Verdict(False, "PodNotAnswering", f"Pod {metadata['name']} did not take the change: {error}")
         channel.drained.pop(uid, None)
-        self._followers.note_applied(uid, applied.hash)
+        channel.acknowledged = taken
+        # Not the hash that it answers: a pod of an earlier version leaves out what it does not know.
+        self._followers.note_applied(uid, wanted)
         for problem in applied.problems:
             log.warning("an ingest pod has a problem", pod=metadata["name"], problem=problem)
         return None

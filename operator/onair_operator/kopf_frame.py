@@ -27,7 +27,7 @@ LEAVING_SECONDS = 1.0
 
 
 async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event, leave: asyncio.Event) -> None:
-    """Runs until `leave` is set; returns before that when Kopf cannot go on. `stop` is what signals set."""
+    """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     started = asyncio.Event()
@@ -36,6 +36,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
             registry=_registry(source, world),
             settings=_settings(),
             standalone=True,
+            # Without it Kopf asks who the user is, and in a container there is no such user.
+            identity="onair-operator",  # type: ignore[arg-type]  # its type is not public
             clusterwide=not scope.namespaces,
             namespaces=scope.namespaces,
             stop_flag=leave,
@@ -52,6 +54,7 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
         await asyncio.wait([running], timeout=LEAVING_SECONDS)
         if running.done():
             await running
+        stop.set()  # a signal came before it was ours, or it cannot go on
     finally:
         for task in (starting, leaving, running):
             task.cancel()

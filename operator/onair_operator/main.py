@@ -30,9 +30,9 @@ from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
 from onair_operator.kopf_frame import run_kopf, stop_at_signals
 from onair_operator.lease import Election, LeaseLost
+from onair_operator.metrics import LEADING, StreamsCollector, observe
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import Scope, Wake, World
-from onair_operator.operator_metrics import LEADING, StreamsCollector, observe
 from onair_operator.pods.followers import Followers
 from onair_operator.queue import WorkQueue
 from onair_operator.reconcile import StreamReconciler
@@ -146,6 +146,8 @@ class Leader:
         self.world = World(client, scope, root, Wake(self.streams.add, self.classes.add, self.assets.add))
         self.followers = Followers(self._news)
         writer, contents = Writer(client, self.world.cache_of), SecretReader(client, self.world.secrets)
+        for cache in self.world.caches:
+            cache.on_change(writer.forget, own=True)
         self._streams = StreamReconciler(
             self.world,
             writer,

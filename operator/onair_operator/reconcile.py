@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from onair_core.kube.errors import Forbidden, Invalid, NotFound
+from onair_core.kube.errors import BadRequest, Forbidden, Invalid, NotFound
 from onair_core.kube.resources import LIVE_STREAMS
 from onair_core.kube.store import Key
 from onair_core.manifests import COMPLETE
@@ -26,14 +26,15 @@ from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
     Decision,
     Step,
+    current_pod,
     decide_incarnation,
     incarnation_number,
     update_pending,
 )
 from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
-from onair_operator.decide.pods import pod_verdict, runs
+from onair_operator.decide.pods import overdue, pod_verdict, runs
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
-from onair_operator.decide.stream_status import configured_status
+from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
 from onair_operator.desired.addresses import address_pending, ingest_addresses, playback_url
 from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
@@ -105,9 +106,13 @@ class StreamReconciler:
 
         status, again = await self._take_in(channel, stream, plan, children)
         decision = await self._decide(channel, plan, children, status)
+        if decision.create:
+            # The next pod begins its epochs behind what status has by then: nothing of the last one may be missing.
+            status, again = await self._take_in(channel, stream, plan, children, at_once=True)
+            decision = self._decision(channel, plan, children, status)
         provision = self._provision(channel, plan, children, status, decision.current)
         outcome = Outcome()
-        if plan.ready.reason not in NOT_PROVISIONED:
+        if _is_provisioned(plan):
             outcome = await self._make(channel, plan, provision, children, decision)
             pod = _pod(children, provision.incarnation)
             await self._conversation.complete(channel, pod, _to_complete(stream, status))
@@ -126,7 +131,7 @@ class StreamReconciler:
             self._world.all_classes(),
             root=self._root,
             secret=lambda _namespace, _name: own,
-            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["uid"]),
+            is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["name"]),
         )
         self._world.work_on_uids(self._world.grants.claim(made.claim))
         return finish(made, self._world.grants.grant(made.ref.uid), default_store=DEFAULT_STORE)
@@ -149,28 +154,39 @@ class StreamReconciler:
     # What it was told.
 
     async def _take_in(
-        self, channel: Channel, stream: Object, plan: Plan, children: Children
+        self, channel: Channel, stream: Object, plan: Plan, children: Children, *, at_once: bool = False
     ) -> tuple[Object, float | None]:
         journals = self._conversation.told(channel)
         status = own_part(stream.get("status") or {})
         wait = channel.told_at + TELLING_SECONDS - _loop_time()
-        if journals and wait > 0:
+        if journals and wait > 0 and not at_once:
             return status, wait
-        there = {incarnation_number(pod) for pod in children.pods}
-        broadcast = status.get("broadcast")
-        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None
-        lost = broadcast is not None and broadcast.get("incarnation") not in there and not keeps_volume
+        # Without its class nobody knows where it records.
+        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
+        left = None if "broadcast" not in status or keeps_volume else self._left_to(status["broadcast"], children)
+        lost = left is not None and left <= 0
         if journals or lost:
             channel.told_at = _loop_time()
         provision = self._provision(channel, plan, children, status, None)
-        return await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall()), None
+        status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
+        return status, None if lost else left
+
+    def _left_to(self, broadcast: Object, children: Children) -> float | None:
+        """For how many seconds the pod of the open broadcast may still tell of it; None: nobody has deleted it."""
+        pods = [pod for pod in children.pods if incarnation_number(pod) == broadcast.get("incarnation")]
+        if not pods:
+            return 0.0
+        late = overdue(pods[0], self._wall())
+        if late is None:
+            return None
+        return LEAVING_SECONDS if late > 0 and self._conversation.hears(pods[0]) else max(-late, 0.0)
 
     # Which pod.
 
     async def _decide(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
         decision = self._decision(channel, plan, children, status)
-        if decision.step is Step.DRAIN:
-            await self._conversation.drain(channel, _current(children) or {})
+        if decision.step is Step.DRAIN and _is_provisioned(plan):
+            await self._conversation.drain(channel, self._current(children) or {})
             decision = self._decision(channel, plan, children, status)
         return decision
 
@@ -179,10 +195,14 @@ class StreamReconciler:
         return decide_incarnation(
             children.pods,
             pod_hash(self._provision(channel, plan, children, status, None)),
-            self._conversation.broadcasting(channel, _current(children), status, taken),
+            self._conversation.broadcasting(channel, self._current(children), status, taken),
             recorded=_recorded(status),
+            answering=self._conversation.answering(children),
             keeps_volume=plan.cls.ingest.volume.persistent_volume_claim is not None,
         )
+
+    def _current(self, children: Children) -> Object | None:
+        return current_pod(children.pods, self._conversation.answering(children))
 
     # Making it so.
 
@@ -193,16 +213,17 @@ class StreamReconciler:
         if problem is not None:
             return Outcome(blocked=problem)
         try:
-            await remove_pods(self._writer, children, decision.remove)
             await apply_children(self._writer, provision, certificate)
+            await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
-            await prune(self._writer, children, provision, settled=decision.step is Step.KEEP)
+            settled = decision.step is Step.KEEP
+            await prune(self._writer, children, provision, key_secret=plan.key_secret[0], settled=settled)
         except NotOurs as error:
             return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
         except StillLeaving as error:
             return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
-        except (Forbidden, Invalid) as error:
+        except (BadRequest, Forbidden, Invalid) as error:
             return Outcome(blocked=Verdict(False, "Refused", error.message), again=REFUSED_SECONDS)
         now = self._world.children(Key(plan.ref.namespace, plan.ref.name), channel.uid, service_name(plan.ref.name))
         pod = _pod(now, provision.incarnation)
@@ -245,24 +266,19 @@ class StreamReconciler:
         unheard = outcome.unheard
         if unheard is not None and unheard.holds is None and status.get("observedGeneration") != generation:
             unheard = Verdict(False, unheard.reason, unheard.message)
-        addresses = ingest_addresses(provision)
-        ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
-        made = verdicts(
-            plan.ready,
-            blocked=outcome.blocked,
-            under_way=outcome.under_way,
-            unheard=unheard,
-            update_pending=update_pending(decision),
-        )
-        status = configured_status(
-            status,
-            plan,
-            generation=generation,
-            ingest={name: address for name, address in ingest.items() if address is not None},
-            playback_url=lambda playback_id: playback_url(provision, playback_id),
-        )
-        if plan.ready.reason not in NOT_PROVISIONED and outcome.blocked is None:
-            status["incarnation"] = provision.incarnation.number
+        if _is_provisioned(plan):
+            made = verdicts(
+                plan.ready,
+                blocked=outcome.blocked,
+                under_way=outcome.under_way,
+                unheard=unheard,
+                update_pending=update_pending(decision),
+            )
+            status = _provisioned_status(status, plan, provision, generation)
+            if outcome.blocked is None:
+                status["incarnation"] = provision.incarnation.number
+        else:
+            made, status = verdicts(plan.ready), unprovisioned_status(status, plan, generation=generation)
         conditions = status.get("conditions", [])
         status["conditions"] = with_verdicts(conditions, made, generation=generation, now=self._wall())
         try:
@@ -288,17 +304,28 @@ class StreamReconciler:
             self._conversation.leave(channel)
 
 
+def _is_provisioned(plan: Plan) -> bool:
+    return plan.ready.reason not in NOT_PROVISIONED
+
+
+def _provisioned_status(status: Object, plan: Plan, provision: Provision, generation: int) -> Object:
+    addresses = ingest_addresses(provision)
+    ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
+    return configured_status(
+        status,
+        plan,
+        generation=generation,
+        ingest={name: address for name, address in ingest.items() if address is not None},
+        playback_url=lambda playback_id: playback_url(provision, playback_id),
+    )
+
+
 def _recorded(status: Object) -> int:
     return int(status.get("incarnation") or 0)
 
 
 def _pod(children: Children, incarnation: Incarnation) -> Object | None:
     return next((pod for pod in children.pods if incarnation_number(pod) == incarnation.number), None)
-
-
-def _current(children: Children) -> Object | None:
-    staying = [pod for pod in children.pods if "deletionTimestamp" not in pod["metadata"]]
-    return max(staying, key=incarnation_number, default=None)
 
 
 def _to_complete(stream: Object, status: Object) -> str | None:

@@ -93,5 +93,5 @@ def test_notes_name_what_the_release_has(helm: Helm) -> None:
         notes("class.name=own", "class.default=false", "watchNamespaces={events}", "rootSecret.name=r"),
     )
     assert "className" not in plain and "-n default livestream/keynote" in plain and "-n tv onair-root" in plain
-    assert "className: own" in other and "-n events livestream/keynote" in other and "-n tv r -o yaml" in other
+    assert "className: own" in other and "-n events livestream/keynote" in other and "-n tv r -o" in other
     assert "class.create=false" in notes("class.create=false")

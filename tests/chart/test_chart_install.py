@@ -189,7 +189,7 @@ def test_rights_of_an_installation_for_some_namespaces(helm: Helm, plane: Contro
     assert may(kubectl, "update", "leases.coordination.k8s.io", NAMESPACE, "onair-operator")
     for verb, resource, namespace, name in (
         ("get", "secrets", "others", ""),
-        ("list", "secrets", NAMESPACE, ""),
+        ("patch", "secrets", NAMESPACE, ""),
         ("create", "pods", "others", ""),
         ("patch", "livestreamclasses.onair.dev", NAMESPACE, ""),
         ("update", "leases.coordination.k8s.io", NAMESPACE, "another"),

@@ -11,10 +11,10 @@ from tools.manifests import NAMESPACE
 Right = tuple[str, str, str]
 """API group, resource, verb."""
 
-CLASSES = {("onair.dev", "livestreamclasses", verb) for verb in ("get", "list", "watch")}
+CLASSES = {("onair.dev", "livestreamclasses", verb) for verb in ("list", "watch")}
 CLASS_STATUS = {("onair.dev", "livestreamclasses/status", "patch")}
 LEASE = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
-OWN_SECRETS = {("", "secrets", verb) for verb in ("get", "create")}
+OWN_SECRETS = {("", "secrets", verb) for verb in ("get", "list", "watch", "create")}
 
 
 def rights(*names: str) -> set[Right]:
@@ -28,8 +28,8 @@ def rights(*names: str) -> set[Right]:
 
 
 WATCHED = rights(
-    "onair.dev/livestreams: get list watch",
-    "onair.dev/assets: get list watch create",
+    "onair.dev/livestreams: list watch",
+    "onair.dev/assets: list watch create",
     "onair.dev/livestreams/status: patch",
     "onair.dev/assets/status: patch",
     "onair.dev/livestreams/finalizers: update",

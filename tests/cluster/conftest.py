@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from installation import Installation
+from installation import NAMESPACE, Installation
 from kubelab import artifacts, kind, layout, machine, provider, required
 from kubelab.kubectl import Kubectl
 from kubelab.provider import Cluster, Unavailable, Unsupported
@@ -40,6 +40,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed and isinstance(kubectl := funcargs.get("kubectl"), Kubectl):
         folder = ARTIFACTS / re.sub(r"\W+", "-", item.name)
         artifacts.collect(kubectl, folder)
+        artifacts.collect(kubectl.within(NAMESPACE), folder / "operator")
         report.sections.append(("what it left", str(folder)))
     return report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,15 @@ class Stream:
         return base64.b64decode(found).decode()
 
     def url(self, scheme: str = "rtmp") -> str:
-        return f"{scheme}://{self.address()}:5222/app/{self.key()}"
+        """As soon as the Service leads anywhere: encoders try again, ffmpeg does not."""
+        address = self.address()
+
+        def is_open() -> bool:
+            with socket.create_connection((address, 5222), timeout=1):
+                return True
+
+        until("the Service leads to the pod", is_open)
+        return f"{scheme}://{address}:5222/app/{self.key()}"
 
     def playlist(self) -> str:
         """As viewers have it, but for the host name, which only pods can look up."""

@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 from encoders import AudioFFmpeg, FFmpeg, GStreamer, LibRtmp, ProcessEncoder, Push, RtmpDump, RtmpSink, need
-from playwright.async_api import async_playwright
 from service import Manifests, Service
-from viewers import Viewer
-
-from onair_media.player import assets, vendor
-
-CHROMIUM = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]  # fmt: skip
+from viewers import Viewer, chromium
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,18 +86,5 @@ def push(tmp_path: Path) -> Push:
 @pytest.fixture
 async def viewer() -> AsyncIterator[Viewer]:
     """A page of headless Chromium that has hls.js; nothing but loopback resolves."""
-    executable = need("chromium")
-    if not vendor.vendored():
-        try:
-            vendor.vendor()
-        except vendor.VendorError as error:
-            pytest.skip(f"hls.js could not be fetched: {error}")
-        assets.load.cache_clear()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
-        page = await browser.new_page()
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield Viewer(page)
-        await browser.close()
-    assert problems == []
+    async with chromium() as found:
+        yield found

@@ -10,11 +10,18 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
+import pytest
 from encoders import need
 from hls_rules import Follower, MediaPlaylist, parse, same_discontinuities
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, async_playwright, expect
+
+from onair_media.player import assets, vendor
 
 PATIENCE_MS = 40_000
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -133,3 +140,26 @@ class Viewer:
     async def origin(self) -> float:
         found: float = await self.page.evaluate("performance.timeOrigin")
         return found
+
+
+@asynccontextmanager
+async def chromium(*hosts: str) -> AsyncIterator[Viewer]:
+    """A page of headless Chromium that has hls.js; nothing but loopback and `hosts` resolves. No script may fail."""
+    known = ", ".join(f"EXCLUDE {host}" for host in ("127.0.0.1", *hosts))
+    executable = need("chromium")
+    if not vendor.vendored():
+        try:
+            vendor.vendor()
+        except vendor.VendorError as error:
+            pytest.skip(f"hls.js could not be fetched: {error}")
+        assets.load.cache_clear()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=[*CHROMIUM, f"--host-resolver-rules=MAP * ~NOTFOUND, {known}"]
+        )
+        page = await browser.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield Viewer(page)
+        await browser.close()
+    assert problems == []

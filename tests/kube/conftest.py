@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from api_server import ApiServer, serving
+from operator_fixtures import account, keynote, operator, replicas, running
 
 from control_plane_fixtures import (
     api,
@@ -27,13 +28,18 @@ from onair_core.backoff import Backoff
 from onair_core.kube.client import Call, Client, Patience
 
 __all__ = [
+    "account",
     "api",
     "control_plane",
     "controllers",
     "crds",
+    "keynote",
     "kubectl",
     "namespace",
     "nodes",
+    "operator",
+    "replicas",
+    "running",
     "scheduler",
     "shared_control_plane",
 ]

@@ -16,9 +16,9 @@ from kubelab.nodeless import ControlPlane
 from kubelab.processes import Process
 from kubelab.waiting import until
 from onair_core.kube.client import Client, Object, Selection
-from onair_core.kube.errors import Forbidden, NotFound
+from onair_core.kube.errors import Forbidden
 from onair_core.kube.kubeconfig import Kubeconfig
-from onair_core.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
+from onair_core.kube.resources import CONFIG_MAPS, PODS, SECRETS
 
 RUN = """
 import sys
@@ -97,9 +97,7 @@ async def test_a_frozen_api_server_is_asked_in_vain(control_plane: ControlPlane)
     assert control_plane.is_ready()
 
 
-async def test_pods_run_children_go_with_their_owner_and_namespaces_end(
-    api: Client, namespace: str, nodes: list[str]
-) -> None:
+async def test_pods_run_and_children_go_with_their_owner(api: Client, namespace: str, nodes: list[str]) -> None:
     owner = await api.create(CONFIG_MAPS, named(namespace, "owner"), manager="test")
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
     pod = named(namespace, "child", ownerReferences=[reference])
@@ -110,10 +108,6 @@ async def test_pods_run_children_go_with_their_owner_and_namespaces_end(
     await api.delete(CONFIG_MAPS, "owner", namespace)
     while (await api.list_all(Selection(PODS, namespace))).items:
         await asyncio.sleep(0.05)
-    await api.delete(NAMESPACES, namespace)
-    with pytest.raises(NotFound):
-        while await api.get(NAMESPACES, namespace):
-            await asyncio.sleep(0.05)
 
 
 def test_only_the_main_thread_starts_what_ends_with_it(control_plane: ControlPlane) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import rtmp_wire as wire
-from cmaf_frames import AAC, AAC_FRAME_MS, h264
+from cmaf_frames import AAC, AAC_FRAME_MS, h264, inter_picture
 
 from onair_core.contract import (
     AssetSettings,
@@ -181,8 +181,10 @@ class Encoder:
         if sound:
             self._media(wire.AUDIO, b"\xaf\0" + AAC.record)
 
-    def send(self, seconds: float, *, headers: bool = True, sound: bool = True, gop: int = 25) -> None:
-        """So much media at once; without `sound` only pictures."""
+    def send(
+        self, seconds: float, *, headers: bool = True, sound: bool = True, gop: int = 25, flagged: bool = True
+    ) -> None:
+        """So much media at once; without `sound` only pictures. `flagged`: keyframes are called so."""
         if headers:
             self.announce(sound=sound)
         start, end = self._at, self._at + seconds * 1000
@@ -192,8 +194,9 @@ class Encoder:
             while next_sound <= self._at:
                 self._media(wire.AUDIO, b"\xaf\1sound", round(next_sound))
                 next_sound += AAC_FRAME_MS
-            kind = b"\x17" if n % gop == 0 else b"\x27"
-            self._media(wire.VIDEO, kind + b"\1\0\0\0" + h264()[1])
+            key = n % gop == 0
+            kind = b"\x17" if key and flagged else b"\x27"
+            self._media(wire.VIDEO, kind + b"\1\0\0\0" + (h264()[1] if key else inter_picture()))
         self._at = end
 
     def picture(self, body: bytes) -> None:

@@ -117,11 +117,11 @@ def tags(data: bytes) -> list[Tag]:
         if data[at] in (8, 9):
             found.append(Tag(data[at] == 9, stamp, data[at + 11 : at + 11 + size]))
         at += 15 + size
-    headers = [tag for tag in found if _is_header(tag)]
-    return headers + sorted((tag for tag in found if not _is_header(tag)), key=lambda tag: tag.milliseconds)
+    headers = [tag for tag in found if is_header(tag)]
+    return headers + sorted((tag for tag in found if not is_header(tag)), key=lambda tag: tag.milliseconds)
 
 
-def _is_header(tag: Tag) -> bool:
+def is_header(tag: Tag) -> bool:
     """A sequence header, or metadata that belongs to it."""
     first = tag.body[0]
     if tag.video:

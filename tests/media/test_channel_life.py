@@ -287,6 +287,16 @@ async def test_a_gop_that_never_ends_is_told_when_the_next_keyframe_is_overdue(s
     assert channel.connected
 
 
+async def test_an_encoder_that_flags_no_keyframe_goes_live_as_any_other(stage: Stage) -> None:
+    channel = await stage.channel(config())
+    encoder = await stage.encoder()
+    encoder.send(8, flagged=False)
+    await told(channel, E.STREAM_ACTIVE)
+    await until(lambda: channel.health().keyframes == 8)
+    assert channel.health().longest_keyframe_interval == 1.0
+    assert types(channel) == [E.STREAM_CONNECTED, E.STREAM_ACTIVE]
+
+
 async def test_a_stream_of_sound_does_not_mind_the_codec_of_the_video_that_it_drops(stage: Stage) -> None:
     channel = await stage.channel(config(audio_only=True))
     encoder = await stage.encoder()

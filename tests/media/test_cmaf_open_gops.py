@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import struct
+from dataclasses import replace
 
+import av.logging
 import pytest
 from cmaf_media import (
     FPS,
@@ -15,6 +17,7 @@ from cmaf_media import (
     encoded,
     feed,
     inits,
+    is_header,
     packaged,
     segments,
     tags,
@@ -24,7 +27,7 @@ from cmaf_media import (
 from onair_core.contract import BroadcastRef, PackagingSettings
 from onair_media.cmaf import InitSegment, Output, Packager, Segment
 from onair_media.cmaf.beginnings import DROPPED
-from onair_media.flv import Picture, VideoConfig, VideoFrame, describe_video, parse_video, picture_of
+from onair_media.flv import Picture, VideoConfig, VideoFrame, describe_video, parse_video, picture_of, units_in
 from onair_media.hls import LiveWindow
 
 SECONDS = 5
@@ -39,8 +42,18 @@ def x265(bframes: int) -> VideoEncoder:
 
 
 OPEN, WITHOUT_LEADING = x265(2), x265(0)
-X264_OPEN = VideoEncoder(
-    "libx264", (("preset", "veryfast"), ("g", str(GOP)), ("x264-params", "open-gop=1:bframes=2:scenecut=0"))
+
+
+def x264(options: str) -> VideoEncoder:
+    return VideoEncoder(
+        "libx264", (("preset", "veryfast"), ("g", str(GOP)), ("x264-params", f"scenecut=0:open-gop=1:{options}"))
+    )
+
+
+X264_OPEN, X264_CLOSED = x264("bframes=2"), x264("open-gop=0")
+AV1 = VideoEncoder("libsvtav1", (("preset", "10"), ("g", str(GOP))))
+VP9 = VideoEncoder(
+    "libvpx-vp9", (("deadline", "realtime"), ("cpu-used", "8"), ("g", str(GOP)), ("keyint_min", str(GOP)))
 )
 
 
@@ -48,11 +61,8 @@ def pictures(stream: list[Tag]) -> list[Picture]:
     """In decode order."""
     units = [unit for tag in stream if tag.video for unit in parse_video(tag.body)]
     length = next(describe_video(unit).nal_length for unit in units if isinstance(unit, VideoConfig))
-    return [picture_of(unit, unit.codec, length) for unit in units if isinstance(unit, VideoFrame)]
-
-
-def is_header(tag: Tag) -> bool:
-    return tag.body[0] & 0x0F not in (1, 3) if tag.video else tag.body[1] == 0
+    frames = [unit for unit in units if isinstance(unit, VideoFrame)]
+    return [picture_of(frame, frame.codec, units_in(frame.data, length) or ()) for frame in frames]
 
 
 def from_gop(data: bytes, number: int) -> list[Tag]:
@@ -61,6 +71,23 @@ def from_gop(data: bytes, number: int) -> list[Tag]:
     headers, frames = [t for t in stream if is_header(t)], [t for t in stream if not is_header(t)]
     begins = [at for at, tag in enumerate(frames) if tag.video and tag.body[0] >> 4 & 7 == 1]
     return headers + frames[begins[number] :]
+
+
+def unflagged(stream: list[Tag]) -> list[Tag]:
+    """As from an encoder that calls no picture a key frame."""
+    return [replace(t, body=bytes((t.body[0] & 0x8F | 0x20,)) + t.body[1:]) if t.video else t for t in stream]
+
+
+def shown_from(stream: list[Tag], first: Tag) -> int:
+    """How many pictures are shown from one on."""
+    times = {
+        tag: tag.milliseconds + unit.composition_time
+        for tag in stream
+        if tag.video
+        for unit in parse_video(tag.body)
+        if isinstance(unit, VideoFrame)
+    }
+    return sum(time >= times[first] for time in times.values())
 
 
 def together(*connections: list[Tag]) -> tuple[Packager, list[Output]]:
@@ -219,3 +246,49 @@ def test_a_jump_of_the_timestamps_at_an_open_gop_begins_anew() -> None:
     assert begun.independent
     expected = decode(data, "video").digests
     assert decode(track(outputs, "video"), "video").digests[-2 * GOP :] == expected[-2 * GOP :]
+
+
+@pytest.mark.parametrize("pyramid", ["none", "strict", "normal"])
+def test_h264_that_begins_at_a_recovery_point_begins_clean(pyramid: str) -> None:
+    """With a pyramid some leading pictures are referred to, by each other."""
+    encoder = x264(f"bframes=5:b-adapt=0:ref=4:b-pyramid={pyramid}")
+    data = encoded(encoder, AAC, SECONDS)
+    stream = from_gop(data, 1)
+    first = next(tag for tag in stream if tag.video and not is_header(tag))
+    count = shown_from(tags(data), first)
+    packager, outputs = together(stream)
+    assert packager.dropped[DROPPED] == 5
+    with av.logging.Capture() as complaints:
+        got = decode(track(outputs, "video"), "video")
+    assert not complaints
+    assert got.digests == decode(data, "video").digests[-count:], "all from the recovery point on"
+    assert all(after - before == pytest.approx(1 / FPS, abs=0.0011) for before, after in itertools.pairwise(got.times))
+    assert not any(independence(outputs)), "what follows may look back, as far as anybody can tell"
+    for before, after in itertools.pairwise(segment.tracks["video"] for segment in segments(outputs)):
+        assert after.start == pytest.approx(before.start + before.duration, abs=1e-6)
+
+
+def test_only_a_break_takes_leading_pictures_of_h264_away() -> None:
+    data = encoded(x264("bframes=5:b-adapt=0"), AAC, SECONDS)
+    packager, outputs = together(tags(data))
+    assert not packager.dropped[DROPPED]
+    assert decode(track(outputs, "video"), "video").digests == decode(data, "video").digests
+
+
+# Encoders that flag no key frames
+
+
+@pytest.mark.parametrize("encoder", [OPEN, X264_OPEN, X264_CLOSED, AV1, VP9], ids=lambda encoder: encoder.name)
+def test_the_bitstream_tells_where_segments_begin_not_the_flag(encoder: VideoEncoder) -> None:
+    stream = tags(encoded(encoder, AAC, SECONDS))
+    _, flagged = together(stream)
+    _, plain = together(unflagged(stream))
+    assert len(segments(plain)) == SECONDS
+    assert plain == flagged
+
+
+def test_an_open_gop_that_is_not_flagged_is_a_beginning() -> None:
+    data = encoded(OPEN, AAC, SECONDS)
+    packager, outputs = together(unflagged(from_gop(data, 1)))
+    assert not packager.dropped["video before a key frame"]
+    assert decode(track(outputs, "video"), "video").digests == decode(data, "video").digests[GOP:]

@@ -39,10 +39,22 @@ def h264(width: int = 64, height: int = 48) -> tuple[VideoConfig, bytes]:
     return VideoConfig("avc", tags[0]), tags[1]
 
 
+@cache
+def inter_picture() -> bytes:
+    """That key frame as an encoder would name one that needs what came before: its slice is no IDR."""
+    data, at = bytearray(h264()[1]), 0
+    while at < len(data):
+        if data[at + 4] & 0x1F == 5:
+            data[at + 4] = 0x41
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return bytes(data)
+
+
 def video(number: int, *, key: bool, cts: int = 0, size: int = 0) -> VideoFrame:
     """Frame `number`, `size` bytes longer than need be; `cts` in milliseconds."""
     mark = b"\x06" + struct.pack(">I", number) + bytes(size)
-    return VideoFrame("avc", key, cts, memoryview(h264()[1] + len(mark).to_bytes(4, "big") + mark))
+    picture = h264()[1] if key else inter_picture()
+    return VideoFrame("avc", key, cts, memoryview(picture + len(mark).to_bytes(4, "big") + mark))
 
 
 def audio(number: int) -> AudioFrame:

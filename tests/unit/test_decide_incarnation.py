@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onair_operator.decide.conditions import Verdict
-from onair_operator.decide.incarnation import Broadcasting, Decision, Step, decide_incarnation, update_pending
+from onair_operator.decide.incarnation import (
+    Broadcasting,
+    Decision,
+    Step,
+    current_pod,
+    decide_incarnation,
+    update_pending,
+)
 from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
 
 B = Broadcasting
@@ -74,12 +81,25 @@ def test_a_pod_that_cannot_be_asked_is_replaced_only_if_it_takes_nobody() -> Non
 
 def test_a_lost_pod_is_replaced_at_once_also_when_it_was_live() -> None:
     evicted = pod(3, phase="Failed", reason="Evicted")
-    for lost in (
-        decide(evicted, broadcasting=B.LIVE),
-        decide(pod(3), broadcasting=B.LIVE, lost=frozenset({"keynote-3"})),
-    ):
-        assert (lost.step, lost.reason, lost.current, lost.remove) == (Step.REPLACE, "PodLost", 4, ("keynote-3",))
-    assert "Evicted" in decide(evicted).message
+    lost = decide(evicted, broadcasting=B.LIVE)
+    assert (lost.step, lost.reason, lost.current, lost.remove) == (Step.REPLACE, "PodLost", 4, ("keynote-3",))
+    assert "Evicted" in lost.message
+
+
+def test_a_pod_on_a_node_that_is_cut_off_stays_for_as_long_as_it_answers() -> None:
+    """The node controller deletes it, which nobody can tell it; encoder and viewers may still be with it."""
+    cut_off = pod(3, OTHER, ready=False, stopping=True)
+    cut_off["status"]["conditions"].append(
+        {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+    )
+    answers = frozenset({"keynote-3"})
+    stays = decide(cut_off, broadcasting=B.LIVE, answering=answers)
+    assert (stays.step, stays.reason, stays.current, stays.remove) == (Step.WAIT, "NodeUnreachable", 3, ())
+    assert current_pod([cut_off], answers) is cut_off and current_pod([cut_off], frozenset()) is None
+    silent = decide(cut_off, broadcasting=B.LIVE)
+    assert (silent.step, silent.current, silent.create) == (Step.CREATE, 4, True)
+    drained = decide(pod(3, stopping=True), broadcasting=B.LIVE, answering=answers)
+    assert (drained.step, drained.current) == (Step.CREATE, 4), "somebody wants it gone"
 
 
 def test_pods_that_share_a_volume_come_one_after_the_other() -> None:
@@ -88,9 +108,6 @@ def test_pods_that_share_a_volume_come_one_after_the_other() -> None:
     waits = decide(pod(3, OTHER, stopping=True), keeps_volume=True)
     assert (waits.step, waits.reason, waits.current) == (Step.WAIT, "VolumeInUse", None)
     assert decide(keeps_volume=True, recorded=3).current == 4
-    # A node that is gone ends no pod: the object would wait for it for ever.
-    gone = decide(pod(3, stopping=True), keeps_volume=True, lost=frozenset({"keynote-3"}))
-    assert gone.step is Step.CREATE
     assert decide(pod(3, stopping=True)).step is Step.CREATE
 
 

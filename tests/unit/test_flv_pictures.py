@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from onair_media.flv import Picture, VideoFrame, as_broken_link, picture_of
 from onair_media.flv.nal import MAX_UNITS
+from onair_media.flv.nal import units_in as nal_units
 from onair_media.flv.units import VideoCodec
 
 HEVC_KINDS = {
@@ -31,7 +32,7 @@ def hevc_units(*kinds: int, length: int = 4) -> memoryview:
 
 
 def of(frame: VideoFrame, nal_length: int) -> Picture:
-    return picture_of(frame, frame.codec, nal_length)
+    return picture_of(frame, frame.codec, nal_units(frame.data, nal_length) or ())
 
 
 def frame(data: memoryview, *, key: bool, codec: VideoCodec = "hevc") -> VideoFrame:
@@ -62,10 +63,72 @@ def test_of_h264_only_an_idr_is_a_certain_beginning() -> None:
     assert of(frame(units(sei), key=True, codec="avc"), 4) is Picture.RECOVERY
 
 
-@pytest.mark.parametrize("codec", ["av1", "vp9"])
-def test_others_are_what_the_publisher_says(codec: VideoCodec) -> None:
-    assert of(frame(memoryview(b"anything"), key=True, codec=codec), 0) is Picture.KEY
-    assert of(frame(memoryview(b"anything"), key=False, codec=codec), 0) is Picture.DELTA
+def test_an_idr_of_h264_needs_no_flag() -> None:
+    assert of(frame(units(b"\x09\xf0", b"\x67sps", b"\x68pps", b"\x65idr"), key=False, codec="avc"), 4) is Picture.KEY
+
+
+@pytest.mark.parametrize(
+    ("messages", "recovers"),
+    [
+        (b"\x06\x01\xc4\x80", True),
+        (b"\x06\x01\x44\x80", False),  # after one more frame: an intra refresh
+        (b"\x05\xff\x02" + bytes((0, 0, 3)) * 129 + b"x" + b"\x06\x01\xc4\x80", False),  # 258 bytes, and less here
+        (b"\x05\xff\x04" + bytes((0, 0, 3)) * 129 + b"x" + b"\x06\x01\xc4\x80", True),
+        (b"\x01\x02\xc4\xc4" + b"\x06\x01\xc4\x80", True),
+        (b"\xff\x06\x01\xc4\x80", False),  # type 261
+        (b"\x06\x01", False),
+        (b"\x06", False),
+        (b"", False),
+    ],
+)
+def test_a_recovery_point_of_h264_needs_no_flag_if_nothing_has_to_come_before_it(
+    messages: bytes, recovers: bool
+) -> None:
+    expected = Picture.RECOVERY if recovers else Picture.DELTA
+    assert of(frame(units(b"\x06" + messages, b"\x41i"), key=False, codec="avc"), 4) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("0a0b0000002d4cffb3c502000032051000000000", True),  # sequence header, frame
+        ("12000a02000032051000000000", True),  # behind a delimiter
+        ("1a0110", True),  # a frame header
+        ("3c0005100000000032053000000000", False),  # no unit is of type 7
+        ("3600051000000000", True),  # with an extension
+        ("3010", True),  # without its size: the rest
+        ("32053000000000", False),  # INTER_FRAME
+        ("32055000000000", False),  # INTRA_ONLY_FRAME
+        ("32050000000000", False),  # a key frame that is shown later
+        ("32059000000000", False),  # show_existing_frame
+        ("0a", False),
+        ("0affffffffffffffffff3010", False),
+        ("32", False),
+        ("3200", False),
+    ],
+)
+def test_a_key_frame_of_av1_says_so(data: str, key: bool) -> None:
+    subject = memoryview(bytes.fromhex(data))
+    assert of(frame(subject, key=False, codec="av1"), 0) is (Picture.KEY if key else Picture.DELTA)
+    assert of(frame(subject, key=True, codec="av1"), 0) is (Picture.KEY if key else Picture.RECOVERY)
+
+
+@pytest.mark.parametrize(
+    ("first", "key"),
+    [
+        (0b10_00_0_0_10, True),
+        (0b10_01_0_0_10, True),  # profile 2
+        (0b10_11_0_0_0_1, True),  # profile 3
+        (0b10_00_0_1_10, False),
+        (0b10_11_0_0_1_1, False),
+        (0b10_00_1_0_10, False),  # shows a frame that is there
+        (0b01_00_0_0_10, False),
+    ],
+)
+def test_a_key_frame_of_vp9_says_so(first: int, key: bool) -> None:
+    subject = memoryview(bytes((first,)) + b"rest")
+    assert of(frame(subject, key=False, codec="vp9"), 0) is (Picture.KEY if key else Picture.DELTA)
+    assert of(frame(subject, key=True, codec="vp9"), 0) is (Picture.KEY if key else Picture.RECOVERY)
 
 
 def test_a_broken_link_differs_in_nothing_but_its_type() -> None:
@@ -87,4 +150,6 @@ def test_any_bytes_are_some_picture(data: bytes, length: int, key: bool) -> None
     given_frame = frame(memoryview(data), key=key)
     if of(given_frame, length) is Picture.CRA:
         assert len(as_broken_link(given_frame.data, length)) == len(data)
-    assert of(frame(memoryview(data), key=key, codec="avc"), length) in Picture
+    others: tuple[VideoCodec, ...] = ("avc", "av1", "vp9")
+    for codec in others:
+        assert of(frame(memoryview(data), key=key, codec=codec), length) >= (Picture.RECOVERY if key else Picture.DELTA)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from onair_media.ingest.arrivals import Arrivals
 from onair_media.ingest.gate import AdmissionLimits, Gate, Ticket
-from onair_media.ingest.origin import Origin, origin_of
+from onair_media.origins import Origin, origin_of
 from onair_media.rtmp.rate import Rate
 
 
@@ -27,22 +27,6 @@ def enter(gate: Gate, host: str = "192.0.2.1") -> Ticket:
     ticket = gate.enter(host)
     assert ticket is not None, gate.rejected
     return ticket
-
-
-@pytest.mark.parametrize(
-    ("host", "origin"),
-    [
-        ("192.0.2.7", Origin("192.0.2.7")),
-        ("2001:db8:1:2:3:4:5:6", Origin("2001:db8:1:2::/64", "2001:db8:1::/48")),
-        ("2001:db8:1:2::1", Origin("2001:db8:1:2::/64", "2001:db8:1::/48")),
-        ("::ffff:192.0.2.7", Origin("192.0.2.7")),
-        ("fe80::1%eth0", Origin("fe80::/64", "fe80::/48")),
-        ("::1", Origin("::/64", "::/48")),
-        ("a socket", Origin("a socket")),
-    ],
-)
-def test_an_address_of_ipv6_is_its_network(host: str, origin: Origin) -> None:
-    assert origin_of(host) == origin
 
 
 @pytest.mark.parametrize("reason", ["connections", "waiting"])

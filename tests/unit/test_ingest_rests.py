@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onair_media.ingest.rests import FULL_BYTES, MAX_TICKS, MAX_UNMARKED_TICKS, WARM_SECONDS, Rests
+from onair_media.ingest.rests import FULL_BYTES, MAX_TICKS, MAX_UNMARKED_TICKS, MOST_BYTES, WARM_SECONDS, Rests
 from onair_media.ingest.throttling import FINISHED_SECONDS, Throttled, Verdict
 from onair_media.ingest.wire import PeerState
 
@@ -31,15 +31,45 @@ def test_nobody_rests_before_the_window_is_wide() -> None:
     assert rests.ticks(9.0, LITTLE, 100.0 + WARM, TICK) == MAX_TICKS
 
 
-@pytest.mark.parametrize(("megabits", "ticks"), [(3, MAX_TICKS), (6, 5), (20, 1), (40, 0), (400, 0)])
-def test_no_rest_brings_more_than_half_of_what_the_socket_has_room_for(megabits: int, ticks: int) -> None:
-    rests, now = Rests(-WARM_SECONDS, asks=True), 0.0
-    rest = 0
-    for _ in range(10):
-        passed = (rest + 1) * TICK
-        now += passed
-        rest = rests.ticks(9.0, int(megabits * 1e6 / 8 * passed), now, TICK)
-    assert rest == ticks
+class Sender:
+    """Sends `megabits` a second, and is read when its rests are over; `brought`: what the last turn has."""
+
+    def __init__(self, megabits: float) -> None:
+        self.megabits = megabits
+        self.rest = self.brought = 0
+        self._now = 0.0
+        self._rests = Rests(self._now, asks=True)
+        while self._now < WARM:
+            self.turn()
+
+    def turn(self, more: int = 0) -> int:
+        """`more` bytes came beside the usual; the ticks of the rest that follows."""
+        passed = (self.rest + 1) * TICK
+        self._now += passed
+        self.brought = int(self.megabits * 1e6 / 8 * passed)
+        self.rest = self._rests.ticks(9.0, self.brought + more, self._now, TICK)
+        return self.rest
+
+
+@pytest.mark.parametrize(("megabits", "ticks"), [(3, MAX_TICKS), (6, 7), (20, 1), (40, 0), (400, 0)])
+def test_no_rest_brings_more_than_three_quarters_of_the_mark(megabits: float, ticks: int) -> None:
+    sender = Sender(megabits)
+    for _ in range(20):
+        assert sender.turn() == ticks
+        assert not ticks or sender.brought <= MOST_BYTES
+
+
+def test_a_key_frame_is_no_rate() -> None:
+    sender = Sender(3)
+    sender.rest = 0  # read at the tick at which the segment may end
+    assert sender.turn(more=230_000) >= 5
+
+
+def test_a_sender_that_becomes_fast_is_left_alone_for_less_at_once() -> None:
+    sender = Sender(3)
+    assert sender.turn() == MAX_TICKS
+    sender.megabits = 20
+    assert sender.turn() == 1
 
 
 def test_a_mark_that_is_taken_and_not_kept_to_is_none() -> None:

@@ -56,6 +56,21 @@ async def test_a_restart_finds_events_state_and_epoch(path: Path, executor: Exec
     assert (numbers(again.after(0, 0)), again.state, again.last_epoch) == ([(3, 1)], b'{"a":2}', 4)
 
 
+async def test_the_newest_event_is_durable_and_known_when_it_was_acknowledged_as_well(
+    path: Path, executor: Executor
+) -> None:
+    journal = Journal(path, executor, lambda: None)
+    assert journal.newest == (0, 0)
+    journal.append([event(1, 1), event(2, 2)], 2, b'{"a":1}')
+    assert journal.newest == (0, 0)
+    await journal.settled(5)
+    assert journal.newest == (2, 2)
+    journal.acknowledge(2, 2)
+    assert journal.after(0, 0) == [] and journal.newest == (2, 2)
+    journal.acknowledge(7, 1)  # on a volume that is new
+    assert journal.newest == (7, 1)
+
+
 async def test_what_was_acknowledged_can_still_be_read_back_for_a_lost_event_log(
     path: Path, executor: Executor
 ) -> None:

@@ -40,8 +40,9 @@ def in_force(limits: dict[str, Any]) -> dict[str, Any]:
 
 
 def changed(path: tuple[str, ...]) -> set[str]:
-    """The fields that the smallest value of this one changes."""
-    value: Any = FIELDS[path]["minimum"]
+    """The fields that the smallest value of this one changes, or the next if that is the default."""
+    smallest = FIELDS[path]["minimum"]
+    value: Any = smallest + (smallest == FIELDS[path].get("default"))
     for name in reversed(path):
         value = {name: value}
     before, after = in_force({}), in_force(value)
@@ -97,4 +98,4 @@ def test_viewers_have_no_more_than_the_process_has_files_for(
     said: HttpLimitsSpec, connections: int, per_address: int
 ) -> None:
     limits = http_limits(said, HttpLimits(connections=1000, per_address=500))
-    assert (limits.connections, limits.per_address) == (connections, per_address)
+    assert (limits.connections, limits.per_address, limits.site_factor) == (connections, per_address, 1)

@@ -16,7 +16,7 @@ from onair_core.manifests import LiveStreamClassSpec, LiveStreamSpec, crds, load
 from onair_core.manifests.commands import validate as validate_command
 from onair_core.manifests.crd import crd_folder
 from onair_core.manifests.reference import render
-from onair_core.manifests.schema import rule_problems, shape_problems
+from onair_core.manifests.schema import problems as schema_problems
 from onair_core.playback.paths import RESERVED_PLAYBACK_IDS, is_playback_id
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,11 +73,43 @@ def test_a_webhook_can_be_tried_with_one_file(tmp_path: Path, text: str) -> None
         ("spec: {simulcastTargets: [{name: a, url: b}]}", "4: spec.simulcastTargets: not supported in this version; leave it empty"),
         ("spec: {streamKey: {rotation: a, secretRef: {name: b}}}",
          "4: spec.streamKey: rotation belongs to generated keys; with secretRef change the Secret instead"),
+        ("spec: {playback: [null]}", "4: spec.playback[0]: must be an object; it is null"),
         ("", "1: spec: is required"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_line_field_and_reason(tmp_path: Path, spec: str, told: str) -> None:
     assert problems(tmp_path, STREAM + spec) == [told]
+
+
+def test_a_limit_and_a_rule_are_told_together_when_the_shape_is_right(tmp_path: Path) -> None:
+    spec = "spec: {reconnectWindowSeconds: 1801, latencyMode: low}"
+    assert len(problems(tmp_path, STREAM + spec)) == 2
+    shapeless = "spec: {reconnectWindowSeconds: soon, latencyMode: low}"
+    assert [told.split(": ")[1] for told in problems(tmp_path, STREAM + shapeless)] == ["spec.reconnectWindowSeconds"]
+
+
+def test_a_null_is_as_good_as_nothing_also_in_a_map(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(CLASS + "spec: {ingest: {pod: {labels: {team: null, a: b}, annotations: null}}}")
+    (manifest,) = validate(load([tmp_path])).manifests.values()
+    pod = manifest.value["spec"]["ingest"]["pod"]
+    assert pod["labels"] == {"a": "b"} and "annotations" not in pod
+
+
+@pytest.mark.parametrize(
+    ("ingest", "told"),
+    [
+        ("maxIngestBitrate: 9223372036854775808", "spec.ingest.maxIngestBitrate: must be a whole number or a string;"),
+        ("maxIngestBitrate: 1e19", "spec.ingest.maxIngestBitrate: must be a whole number or a string;"),
+        ("image: ''", "spec.ingest.image: must have at least 1 characters; it has 0"),
+        (
+            f"pod: {{nodeSelector: {{{', '.join(f'k{n}: v' for n in range(33))}}}}}",
+            "spec.ingest.pod.nodeSelector: must have at most 32 entries; it has 33",
+        ),
+    ],
+)
+def test_one_problem_in_few_words(tmp_path: Path, ingest: str, told: str) -> None:
+    (found,) = problems(tmp_path, CLASS + f"spec: {{ingest: {{{ingest}}}}}")
+    assert found.startswith(f"4: {told}")
 
 
 def test_defaults_are_the_schemas(tmp_path: Path) -> None:
@@ -231,7 +263,7 @@ def test_rules_compile_and_defaults_fit_their_own_schema(kind: str) -> None:
             assert rule["message"], path
         if "default" in schema:
             # The API server applies a rule to the default as it stands, without the defaults of the fields below.
-            assert [*shape_problems(schema["default"], schema), *rule_problems(schema["default"], schema)] == [], path
+            assert list(schema_problems(schema["default"], schema)) == [], path
 
 
 @pytest.mark.parametrize("kind", sorted(crds()))

@@ -100,7 +100,7 @@ def test_a_list_of_many_items_is_taken_apart_in_one_pass(tmp_path: Path) -> None
     ("written", "python"), [("^a$", r"^a\Z"), (r"^[$a]\$$", r"^[$a]\$\Z"), (r"^\\$", r"^\\\Z"), (r"[\]$]$", r"[\]$]\Z")]
 )
 def test_the_end_of_a_pattern_is_the_end_of_the_text(written: str, python: str) -> None:
-    assert as_python_pattern(written) == python
+    assert as_python_pattern(written) == "(?a)" + python
 
 
 # What is known of an installation, and what is not

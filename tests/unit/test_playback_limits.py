@@ -1,44 +1,33 @@
-"""Who counts as one address, and how many are let in."""
+"""How many are let in, and from where."""
 
 from __future__ import annotations
 
 import resource
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from onair_media.origins import origin_of
+from onair_media.playback.limits import Crowd, Limits, answer_seconds, limits_of_process
 
-from onair_media.playback.limits import Crowd, Limits, answer_seconds, limits_of_process, neighbourhood
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-    ],
-)
-def test_an_ipv6_network_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    assert (neighbourhood(one) == neighbourhood(other)) is same
+HOME, PROXY = origin_of("2001:db8:1:2::1"), origin_of("192.0.2.1")
+NEXT_DOOR = origin_of("2001:db8:1:3::1")
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
-def test_never_more_than_allowed_and_nobody_is_forgotten(story: list[tuple[str, bool]]) -> None:
-    crowd, inside = Crowd(Limits(connections=7, per_address=4)), dict.fromkeys("abc", 0)
-    for address, comes in story:
-        if comes:
-            room = sum(inside.values()) < 7 and inside[address] < 4
-            full = crowd.enter(address)
-            assert full == (None if room else "connections" if sum(inside.values()) == 7 else "per_address")
-            inside[address] += room
-        elif inside[address]:
-            crowd.leave(address)
-            inside[address] -= 1
+def test_never_more_than_allowed_in_all_from_an_address_and_from_a_site() -> None:
+    crowd = Crowd(Limits(connections=9, per_address=4, site_factor=1))
+    assert [crowd.enter(HOME) for _ in range(3)] == [None] * 3
+    assert [crowd.enter(NEXT_DOOR) for _ in range(2)] == [None, "per_site"], "a /48 is no crowd"
+    assert [crowd.enter(PROXY) for _ in range(5)] == [None] * 4 + ["per_address"]
+    others = [origin_of(f"198.51.100.{n}") for n in range(2)]
+    assert [crowd.enter(other) for other in others] == [None, "connections"]
+    crowd.leave(HOME)
+    assert crowd.enter(NEXT_DOOR) is None, "there is room again"
+    assert crowd.enter(HOME) == "connections"
+
+
+def test_a_class_may_give_a_site_more_than_an_address() -> None:
+    crowd = Crowd(Limits(connections=9, per_address=2, site_factor=2))
+    assert [crowd.enter(HOME) for _ in range(3)] == [None, None, "per_address"]
+    assert [crowd.enter(NEXT_DOOR) for _ in range(3)] == [None, None, "per_address"]
+    assert crowd.enter(origin_of("2001:db8:1:4::1")) == "per_site"
 
 
 def test_viewers_leave_files_for_everybody_else() -> None:

@@ -8,8 +8,8 @@
 | `POST /v1/drain` | | `Drained` |
 
 Each request carries `Authorization: Bearer <token>`. Whatever is asked twice does the same once. `OnAir-Config` is the
-`config_hash` of the configuration in force when the answer began (absent before the first): who connects again learns
-whether it has to be sent.
+`config_hash` of the configuration in force when the answer began, absent before the first and when drained: who
+connects again learns whether it has to be sent.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Drained(msgspec.Struct, frozen=True):
-    """The pod begins no broadcast any more.
+    """The pod begins no broadcast until it is given a configuration again.
 
     `idle`: none is open, and all that happened is durable. Who has then read up to `newest`, the newest durable event,
     loses nothing with the pod.

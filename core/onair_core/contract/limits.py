@@ -17,6 +17,7 @@ class HttpLimitsSpec(_Spec, frozen=True, kw_only=True):
 
     max_connections: int | None = None
     max_connections_per_address: int | None = None
+    ipv6_site_factor: int = 1
     max_head_bytes: int = 16_384
     head_timeout_seconds: int = 10
     idle_timeout_seconds: int = 75

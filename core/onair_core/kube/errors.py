@@ -47,6 +47,10 @@ class ApiError(KubeError):
         self.retry_after = retry_after
 
 
+class BadRequest(ApiError):
+    """400: it makes no sense to the API server, or an admission webhook refuses it (some say that so)."""
+
+
 class Unauthorized(ApiError):
     """401: the credential is not, or no longer, known."""
 
@@ -91,6 +95,7 @@ class Unavailable(ApiError):
 
 
 _BY_CODE: dict[int, type[ApiError]] = {
+    400: BadRequest,
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,18 @@ if TYPE_CHECKING:
 
 Found = tuple[FieldPath, str]
 _NOT_JSON_SCHEMA = ("default", "description", "format")
+# What rules rely on, to the API server.
+_BEFORE_RULES = frozenset(
+    ["additionalProperties", "enum", "maxItems", "maxLength", "maxProperties", "required", "type"]
+)
+_LENGTHS = ("maxLength", "minLength")
 
 
 def with_defaults(value: Any, schema: dict[str, Any]) -> Any:
-    """A copy with defaults filled in, from the outside in; null counts as left out where there is a default."""
+    """A copy with defaults filled in, from the outside in; null counts as left out, but not in a list."""
+    if isinstance(value, dict) and isinstance(schema.get("additionalProperties"), dict):
+        below = schema["additionalProperties"]
+        return {name: with_defaults(part, below) for name, part in value.items() if part is not None}
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         filled = dict(value)
@@ -35,22 +44,46 @@ def with_defaults(value: Any, schema: dict[str, Any]) -> Any:
     return value
 
 
-def shape_problems(value: Any, schema: dict[str, Any]) -> Iterator[Found]:
-    """Where a value does not have the schema's shape."""
-    import jsonschema
+def problems(value: Any, schema: dict[str, Any], old: Any = None, *, rules: bool = True) -> Iterator[Found]:
+    """Where a value does not have the schema's shape, or breaks one of its rules.
 
-    validator = jsonschema.Draft202012Validator(_convert(schema))
-    for error in validator.iter_errors(value):
-        yield from _explain(error)
+    `old` is what it was, for rules about changes. Where something is wrong that rules rely on, they are not applied, as
+    on the API server.
+    """
+    errors = list(_validator()(_convert(schema)).iter_errors(value))
+    for error in errors:
+        if not _is_told_already(error, errors):
+            yield from _explain(error)
     yield from _duplicate_list_keys(value, schema, ())
-
-
-def rule_problems(value: Any, schema: dict[str, Any], old: Any = None) -> Iterator[Found]:
-    """Where a value breaks a rule. Rules about changes are applied when `old` is there."""
-    yield from _rules(value, old, schema, ())
+    if rules and not any(error.validator in _BEFORE_RULES for error in errors):
+        yield from _rules(value, old, schema, ())
 
 
 # Shape
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    """As the API server reads JSON: what does not fit into 64 bits is a number and no integer."""
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < 1 << 63
+    return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Any:
+    import jsonschema  # most of what OnAir does validates nothing
+
+    return jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        jsonschema.Draft202012Validator,
+        type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+    )
+
+
+def _is_told_already(error: Any, errors: list[Any]) -> bool:
+    """A string of a wrong length is not held against the pattern, too."""
+    return error.validator == "pattern" and any(
+        other.validator in _LENGTHS and other.absolute_path == error.absolute_path for other in errors
+    )
 
 
 def _explain(error: Any) -> Iterator[Found]:
@@ -78,8 +111,8 @@ def _explain(error: Any) -> Iterator[Found]:
     elif error.validator in ("minLength", "maxLength"):
         word = "at least" if error.validator == "minLength" else "at most"
         yield path, f"must have {word} {expected} characters; it has {len(value)}"
-    elif error.validator in ("minItems", "maxItems"):
-        word = "at least" if error.validator == "minItems" else "at most"
+    elif error.validator in ("minItems", "maxItems", "minProperties", "maxProperties"):
+        word = "at least" if error.validator.startswith("min") else "at most"
         yield path, f"must have {word} {expected} entries; it has {len(value)}"
     elif error.validator == "pattern":
         yield path, f"must match {error.schema['x-pattern']}; it is {_show(value)}"
@@ -88,17 +121,19 @@ def _explain(error: Any) -> Iterator[Found]:
 
 
 def as_python_pattern(pattern: str) -> str:
-    """A pattern of RE2, whose `$` matches at the very end only, where Python's also does before a last newline."""
+    r"""A pattern of RE2: its `$` matches at the very end, Python's also before a last newline; its `\s` is of ASCII."""
     made, escaped, in_class = [], False, False
     for c in pattern:
         if not escaped:
             in_class = c == "[" or (in_class and c != "]")
         made.append(r"\Z" if c == "$" and not escaped and not in_class else c)
         escaped = c == "\\" and not escaped
-    return "".join(made)
+    return "(?a)" + "".join(made)
 
 
 def _show(value: Any) -> str:
+    if value is None:
+        return "null"
     text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
@@ -135,14 +170,14 @@ def _duplicate_list_keys(value: Any, schema: dict[str, Any], path: FieldPath) ->
                 yield from _duplicate_list_keys(value[name], below, (*path, name))
     elif isinstance(value, list) and "items" in schema:
         keys = schema.get("x-kubernetes-list-map-keys")
-        seen: set[tuple[Any, ...]] = set()
+        seen: Counter[tuple[Any, ...]] = Counter()
         for index, item in enumerate(value):
             if keys and isinstance(item, dict):
                 own = tuple(str(item.get(key)) for key in keys)
-                if own in seen:
+                if seen[own] == 1:  # told once, however many there are
                     named = ", ".join(f"{key} {part!r}" for key, part in zip(keys, own, strict=True))
                     yield (*path, index), f"another entry has the same {named}"
-                seen.add(own)
+                seen[own] += 1
             yield from _duplicate_list_keys(item, schema["items"], (*path, index))
 
 

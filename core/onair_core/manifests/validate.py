@@ -12,7 +12,8 @@ from typing import Any
 from onair_core.manifests.crd import API_VERSION, GROUP, Crd, crds
 from onair_core.manifests.load import Document, Identity, Loaded, Problem
 from onair_core.manifests.metadata import metadata_problems
-from onair_core.manifests.schema import rule_problems, shape_problems, with_defaults
+from onair_core.manifests.schema import problems as schema_problems
+from onair_core.manifests.schema import with_defaults
 
 DEFAULT_NAMESPACE = "default"
 _RESEMBLES = 0.8
@@ -120,11 +121,9 @@ def _custom(document: Document, crd: Crd, old: dict[str, Any] | None) -> tuple[d
     problems = metadata_problems(document, namespaced=crd.namespaced)
     # Defaults come first, as on the API server: two entries without a name have the same name.
     value = with_defaults({name: part for name, part in document.value.items() if name != "status"}, crd.schema)
-    problems += [document.problem(path, message) for path, message in shape_problems(value, crd.schema)]
-    if problems:
-        return {}, problems  # rules are only meaningful for values of the right shape
-    problems += [document.problem(path, message) for path, message in rule_problems(value, crd.schema, old)]
-    return _clean(value, "spec", namespaced=crd.namespaced), problems
+    found = schema_problems(value, crd.schema, old, rules=not problems)  # a rule is about metadata.name
+    problems += [document.problem(path, message) for path, message in found]
+    return {} if problems else _clean(value, "spec", namespaced=crd.namespaced), problems
 
 
 def _secret(document: Document) -> tuple[dict[str, Any], list[Problem]]:

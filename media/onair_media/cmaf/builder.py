@@ -126,11 +126,13 @@ class SegmentBuilder:
 
     @property
     def quiet_seconds(self) -> float:
-        """Seconds of media that may come before a segment can end."""
+        """Seconds of media that may come before a segment ends; a key frame that is early by less than the rule's
+        tolerance is not counted on.
+        """
         track = self.tracks.get(self._leader)
         if track is None or not track.samples.dts or self._boundary is not None:
             return 0.0
-        ends = self._start + self._rule.earliest(began_joinable=self._joinable)
+        ends = self._start + self._rule.wanted(began_joinable=self._joinable)
         return max(0.0, ends - track.samples.dts[-1] / track.timescale)
 
     def add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from onair_core.playback.renditions import Rendition, is_video
+from onair_core.playback.renditions import Rendition
 from onair_media.cmaf.timeline import MediaClock
 from onair_media.flv import AudioFrame, VideoFrame
 
@@ -75,6 +75,4 @@ class Gathering:
         return taken
 
     def _may_follow(self, rendition: Rendition, frame: VideoFrame | AudioFrame) -> bool:
-        return (
-            not is_video(rendition) or rendition in self.present or (isinstance(frame, VideoFrame) and frame.keyframe)
-        )
+        return rendition in self.present or frame.begins

@@ -36,12 +36,10 @@ from onair_media.flv import (
     AudioUnit,
     MediaError,
     Picture,
-    VideoCodec,
     VideoColour,
     VideoConfig,
     VideoFrame,
     VideoUnit,
-    are_whole,
     config_in,
     frame_samples,
 )
@@ -86,8 +84,6 @@ class Packager:
         self._video_track: int | None = None  # of several, the one that came first
         self._announced: set[Rendition] = set()  # whose configuration this connection has sent
         self._ignored: set[Rendition] = set()  # of this connection, because they came late
-        self._nal_length = 0
-        self._video_codec: VideoCodec = "avc"
         self._unwrapper = Unwrapper()
         self._clock = MediaClock()
         self._audio_clocks: dict[Rendition, SampleClock] = {}
@@ -201,8 +197,7 @@ class Packager:
             self.dropped["another video track"] += 1
             return []
         if isinstance(unit, VideoFrame):
-            if self._nal_length and not are_whole(unit.data, self._nal_length):
-                self.dropped["NAL units that do not fit their frame"] += 1
+            if not self._beginnings.recognise(unit):
                 return []
             return self._frame(VIDEO, self._unwrapper.unwrap(timestamp), unit)
         if isinstance(unit, VideoConfig):
@@ -215,7 +210,7 @@ class Packager:
 
     def audio(self, timestamp: int, unit: AudioUnit) -> Sequence[Output]:
         """An audio unit; `timestamp` as RTMP has it (milliseconds, 32 bits)."""
-        rendition = audio_rendition(unit.track)
+        rendition = audio_rendition(unit.track) if unit.track else AUDIO
         if isinstance(unit, AudioConfig):
             return self._configure(rendition, unit)
         try:
@@ -242,8 +237,7 @@ class Packager:
             others = self._sent_now(but=rendition)
             return [CodecChanged(rendition, known.codec if known else before, config.codec, (*others, config))]
         if isinstance(config, VideoConfig) and news in (News.FIRST, News.CHANGED):
-            self._video_codec = config.codec
-            self._nal_length = self._catalogue.describe(rendition).nal_length
+            self._beginnings.configure(config.codec, self._catalogue.describe(rendition).nal_length)
         if news is not News.CHANGED:
             return []
         if self.waiting:
@@ -275,7 +269,7 @@ class Packager:
 
     def _came_late(self, rendition: Rendition, raw: int, frame: VideoFrame | AudioFrame) -> list[Output]:
         announced = rendition in self._announced
-        if announced and not self._fixed and (not isinstance(frame, VideoFrame) or frame.keyframe):
+        if announced and not self._fixed and frame.begins:
             return [TracksChanged(rendition, self._sent_now(), (Held(rendition, raw, frame, math.inf),))]
         self.dropped[f"{kind_of(rendition)} that came late"] += 1
         if not self._fixed or rendition in self._ignored:
@@ -295,7 +289,11 @@ class Packager:
             track = self._builder.tracks.get(rendition)
             if track is not None:
                 media = self._clock.place(rendition, raw)
-                return self._jump(rendition, raw, frame) if media is None else self._on_track(track, media, frame)
+                if media is None:
+                    return self._jump(rendition, raw, frame)
+                if isinstance(frame, VideoFrame):
+                    return self._place_picture(track, media, frame)
+                return self._place_sound(track, media, frame)
         if rendition not in self._catalogue.configs:
             self.dropped[f"{kind_of(rendition)} before its configuration"] += 1
             return []
@@ -408,15 +406,12 @@ class Packager:
         if track is None:
             self._make_tracks()
             track = self._builder.tracks[rendition]
-        return self._on_track(track, media, frame)
-
-    def _on_track(self, track: Track, media: int, frame: VideoFrame | AudioFrame) -> Sequence[Output]:
         if isinstance(frame, VideoFrame):
             return self._place_picture(track, media, frame)
         return self._place_sound(track, media, frame)
 
     def _place_picture(self, track: Track, media: int, frame: VideoFrame) -> Sequence[Output]:
-        taken = self._beginnings.take(frame, self._video_codec, self._nal_length)
+        taken = self._beginnings.take(frame, media + frame.composition_time)
         if taken is None:
             return []
         picture, data = taken

@@ -58,8 +58,12 @@ class CutRule:
 
     def earliest(self, *, began_joinable: bool) -> float:
         """Seconds before which no segment ends, key frame or not, unless it is too large."""
+        return self.wanted(began_joinable=began_joinable) - TOLERANCE_SECONDS
+
+    def wanted(self, *, began_joinable: bool) -> float:
+        """Seconds after which the next key frame ends it."""
         wanted = self.segment_seconds if self.steady else min(EARLY_SECONDS, self.segment_seconds)
-        return (wanted if began_joinable else min(wanted, REJOIN_SECONDS)) - TOLERANCE_SECONDS
+        return wanted if began_joinable else min(wanted, REJOIN_SECONDS)
 
     def limit(self, gop: float | None) -> float:
         """Seconds after which a segment ends without a key frame: a long GOP is cut evenly, and the next begins one."""

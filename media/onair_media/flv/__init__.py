@@ -13,7 +13,7 @@ from onair_media.flv.colour import Colour, encode_colour
 from onair_media.flv.enhanced import AUDIO_FOURCCS, VIDEO_FOURCCS
 from onair_media.flv.errors import MediaError, UnsupportedCodecError
 from onair_media.flv.info import AudioInfo, VideoInfo
-from onair_media.flv.nal import are_whole
+from onair_media.flv.nal import units_in
 from onair_media.flv.pictures import Picture, as_broken_link, picture_of
 from onair_media.flv.tags import parse_audio, parse_video
 from onair_media.flv.units import (
@@ -48,7 +48,6 @@ __all__ = [
     "VideoFrame",
     "VideoInfo",
     "VideoUnit",
-    "are_whole",
     "as_broken_link",
     "codec_string",
     "config_in",
@@ -61,4 +60,5 @@ __all__ = [
     "parse_audio",
     "parse_video",
     "picture_of",
+    "units_in",
 ]

@@ -1,4 +1,4 @@
-"""AV1 configuration: `av1C` (AV1 in ISO BMFF, 2.3.3)."""
+"""AV1: its configuration, `av1C` (AV1 in ISO BMFF, 2.3.3), and which frames are key frames."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from onair_media.flv.errors import MediaError
 from onair_media.flv.info import VideoInfo
 
 _BAD = "bad AV1 configuration"
+_FRAMES = (3, 6)  # a frame header, or a frame with its header
+# What may stand before the frame: a sequence header, metadata, padding, a few each.
+_MAX_UNITS = 16
+_MAX_SIZE_BYTES = 8
 
 
 def parse_config(record: bytes) -> VideoInfo:
@@ -25,3 +29,31 @@ def parse_config(record: bytes) -> VideoInfo:
         chroma=chroma,
         usual_chroma=not monochrome and bool(x and y),
     )
+
+
+def is_key_frame(data: memoryview) -> bool:
+    """Whether the first frame of a temporal unit is a key frame, and shown (AV1 5.9.2, 7.6)."""
+    at = 0
+    for _ in range(_MAX_UNITS):
+        if at >= len(data):
+            return False
+        kind, extended, sized = data[at] >> 3 & 15, data[at] & 4, data[at] & 2
+        at += 2 if extended else 1
+        size = len(data) - at
+        if sized:
+            size, at = _leb128(data, at)
+        if kind in _FRAMES:
+            # show_existing_frame 0, frame_type 0 (KEY_FRAME), show_frame 1
+            return at < len(data) and data[at] >> 4 == 0b0001
+        at += size
+    return False
+
+
+def _leb128(data: memoryview, at: int) -> tuple[int, int]:
+    """A number (AV1 4.10.5), and where it ends."""
+    value = 0
+    for number, byte in enumerate(data[at : at + _MAX_SIZE_BYTES]):
+        value |= (byte & 0x7F) << 7 * number
+        if not byte & 0x80:
+            return value, at + number + 1
+    return len(data), at  # it has no end: nothing follows

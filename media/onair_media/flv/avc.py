@@ -1,4 +1,6 @@
-"""H.264 configuration: `avcC` (ISO/IEC 14496-15, 5.3.3.1) and the sequence parameter set in it (H.264 7.3.2.1)."""
+"""H.264: its configuration, `avcC` (ISO/IEC 14496-15, 5.3.3.1), the sequence parameter set in that (H.264 7.3.2.1), and
+recovery points.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,9 @@ _MAX_SIDE = 16_384
 # MaxFS of level 6.2 (H.264 A.3.1): 139 264 macroblocks, 8192×4352. More only costs a decoder a second.
 _MAX_PIXELS = 139_264 * 256
 _MAX_FRAME_RATE = 1000.0
+_RECOVERY_POINT = 6
+# Of supplemental information: a picture has a few messages of it, the longest are captions.
+_MAX_MESSAGES, _MAX_SEI_BYTES = 32, 4096
 
 
 def parse_config(record: bytes) -> VideoInfo:
@@ -140,3 +145,33 @@ def _skip_scaling_list(reader: BitReader, size: int) -> None:
         if following:
             following = (last + reader.se()) % 256
         last = following or last
+
+
+def recovers_at_once(sei: memoryview) -> bool:
+    """Whether supplemental information (a NAL unit without its first byte) says that all is right from this picture on,
+    in the order of showing: a recovery point after no frames (H.264 7.3.2.3.1, D.1.8).
+    """
+    data = bytes(sei[:_MAX_SEI_BYTES])
+    if _RECOVERY_POINT not in data:  # most pictures have some other information
+        return False
+    data, at = data.replace(b"\0\0\3", b"\0\0"), 0
+    for _ in range(_MAX_MESSAGES):
+        kind, at = _in_bytes(data, at)
+        size, at = _in_bytes(data, at)
+        if at >= len(data):
+            return False
+        if kind == _RECOVERY_POINT:
+            return data[at] >= 0x80  # ue(v): 0
+        at += size
+    return False
+
+
+def _in_bytes(data: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends: bytes are added up to the first that is not 255."""
+    value = 0
+    while at < len(data):
+        value += data[at]
+        at += 1
+        if data[at - 1] != 255:
+            break
+    return value, at

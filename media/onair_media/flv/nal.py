@@ -6,14 +6,16 @@ from __future__ import annotations
 MAX_UNITS = 2000
 
 
-def are_whole(data: memoryview, length_size: int) -> bool:
-    """Whether the lengths lead exactly to the end. DJI and some hardware send pictures whose do not."""
-    at, end = 0, len(data)
+def units_in(data: memoryview, length_size: int) -> list[memoryview] | None:
+    """None: the lengths do not lead exactly to the end. DJI and some hardware send such pictures."""
+    at, end, found = 0, len(data), []
     for _ in range(MAX_UNITS):
-        size = int.from_bytes(data[at : at + length_size], "big")
-        at += length_size + size
-        if at >= end:
-            return at == end and size > 0
-        if not size:
-            return False
-    return False
+        begin = at + length_size
+        size = int.from_bytes(data[at:begin], "big")
+        at = begin + size
+        if not size or at > end:
+            return None
+        found.append(data[begin:at])
+        if at == end:
+            return found
+    return None

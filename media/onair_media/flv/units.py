@@ -6,9 +6,10 @@ Frames are made a hundred times a second for each publisher: they are not frozen
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from onair_media.flv.colour import Colour
+from onair_media.flv.pictures import Picture
 
 VideoCodec = Literal["avc", "hevc", "av1", "vp9"]
 AudioCodec = Literal["aac", "opus", "flac", "ac3", "eac3", "mp3"]
@@ -28,8 +29,8 @@ class VideoConfig:
 class VideoFrame:
     """A coded frame, as the sample of an MP4 file has it (AVC and HEVC: length-prefixed NAL units).
 
-    `keyframe`: as the publisher says (`pictures` has what it is). `composition_time` in milliseconds, signed.
-    `nanoseconds`, below a million, are to be added to the timestamp.
+    `keyframe`: as the publisher says; `picture`: what it is, once somebody has looked (`picture_of`).
+    `composition_time` in milliseconds, signed. `nanoseconds`, below a million, are to be added to the timestamp.
     """
 
     codec: VideoCodec
@@ -38,6 +39,12 @@ class VideoFrame:
     data: memoryview = field(repr=False)
     track: int = 0
     nanoseconds: int = 0
+    picture: Picture = Picture.DELTA
+
+    @property
+    def begins(self) -> bool:
+        """Whether a decoder can begin with it."""
+        return self.picture >= Picture.RECOVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,9 @@ class AudioConfig:
 @dataclass(slots=True)
 class AudioFrame:
     """A coded frame. `nanoseconds`, below a million, are to be added to the timestamp."""
+
+    begins: ClassVar[bool] = True
+    """A decoder can begin with any of them."""
 
     codec: AudioCodec
     data: memoryview = field(repr=False)

@@ -6,7 +6,7 @@ publishers share.
 
 from __future__ import annotations
 
-from onair_media.ingest.origin import Origin
+from onair_media.origins import Origin
 from onair_media.rtmp.rate import Rate
 
 

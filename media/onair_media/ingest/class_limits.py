@@ -67,6 +67,7 @@ def http_limits(spec: HttpLimitsSpec, process: HttpLimits) -> HttpLimits:
         process,
         connections=connections,
         per_address=spec.max_connections_per_address or max(connections // 2, 1),
+        site_factor=spec.ipv6_site_factor,
         head_bytes=spec.max_head_bytes,
         head_seconds=float(spec.head_timeout_seconds),
         idle_seconds=float(spec.idle_timeout_seconds),

@@ -1,6 +1,6 @@
 """Who may come in, and who may stay: connections, their memory and wrong keys are counted, by address and in all.
 
-`origin` says what one address is, `arrivals` how many connections may come in a second. Nothing is allocated for a
+`origins` says what one address is, `arrivals` how many connections may come in a second. Nothing is allocated for a
 connection before it has passed `enter`.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from onair_media.ingest.arrivals import Arrivals
-from onair_media.ingest.origin import Origin, origin_of
+from onair_media.origins import Origin, Tally, origin_of
 
 log = structlog.get_logger(__name__)
 
@@ -49,37 +49,6 @@ class AdmissionLimits:
     site_factor: int = 4
     """How many times as much as one address all addresses of one IPv6 site, a /48, may have. Metrics count it by the
     names above with `_per_site` in the place of `_per_address`."""
-
-
-class _Tally:
-    """So many of each address and site, and in all."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._of: dict[str, int] = {}
-
-    def of(self, group: str) -> int:
-        return self._of.get(group, 0)
-
-    def add(self, origin: Origin) -> None:
-        self.total += 1
-        for group in origin.groups:
-            self._of[group] = self.of(group) + 1
-
-    def remove(self, origin: Origin) -> None:
-        self.total -= 1
-        for group in origin.groups:
-            left = self.of(group) - 1
-            if left:
-                self._of[group] = left
-            else:
-                del self._of[group]
-
-    def full(self, origin: Origin, of_one: int, site_factor: int) -> str:
-        """Whether its address or its site has all that it may have, as the end of a limit's name."""
-        if self.of(origin.address) >= of_one:
-            return "_per_address"
-        return "_per_site" if origin.site and self.of(origin.site) >= of_one * site_factor else ""
 
 
 class Ticket:
@@ -131,11 +100,11 @@ class Gate:
         self._limits = limits
         self._arrivals = _arrivals(limits)
         self.rejected: Counter[str] = Counter()
-        self.connections = _Tally()
-        self.waiting = _Tally()
+        self.connections = Tally()
+        self.waiting = Tally()
         self.waiting_bytes = 0
         self._clock = clock
-        self._failed_keys = _Tally()
+        self._failed_keys = Tally()
         self._minute = -1
         self._unlogged: Counter[str] = Counter()
         self._logged_at = -LOG_SECONDS
@@ -176,15 +145,15 @@ class Gate:
         if self.connections.total >= limits.connections:
             return "connections"
         if full := self.connections.full(origin, limits.connections_per_address, limits.site_factor):
-            return f"connections{full}"
+            return f"connections_{full}"
         if self.waiting.total >= limits.waiting:
             return "waiting"
         if full := self.waiting.full(origin, limits.waiting_per_address, limits.site_factor):
-            return f"waiting{full}"
+            return f"waiting_{full}"
         self._start_minute()
         failed = self._failed_keys
         if full := failed.full(origin, limits.failed_keys_per_minute_per_address, limits.site_factor):
-            return f"failed_keys_per_minute{full}"
+            return f"failed_keys_per_minute_{full}"
         if failed.of(origin.address) and failed.total >= limits.failed_keys_per_minute:
             return "failed_keys_per_minute"
         full_rate = self._arrivals.refusal(origin, self._clock())
@@ -194,7 +163,7 @@ class Gate:
         minute = int(self._clock() // 60)
         if minute != self._minute:
             self._minute = minute
-            self._failed_keys = _Tally()
+            self._failed_keys = Tally()
 
 
 def _arrivals(limits: AdmissionLimits) -> Arrivals:

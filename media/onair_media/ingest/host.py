@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -198,8 +199,11 @@ class ChannelHost:
     def _touch(self) -> None:
         try:
             # Written over, never truncated: on a full disk the last sign stays readable.
-            with self._alive.open("r+" if self._alive.exists() else "x") as file:
-                file.write(f"{self.clock.now():.3f}\n")
+            file = os.open(self._alive, os.O_WRONLY | os.O_CREAT, 0o666)
+            try:
+                os.write(file, f"{self.clock.now():.3f}\n".encode())
+            finally:
+                os.close(file)
         except OSError as error:
             log.warning("no sign of life could be left", problem=error.strerror)
 

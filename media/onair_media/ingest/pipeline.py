@@ -150,10 +150,10 @@ class Pipeline:
             self._wait()
         try:
             for unit in parse_video(payload):
-                overdue = isinstance(unit, VideoFrame) and self._health.picture(
-                    timestamp, len(payload), keyframe=unit.keyframe
-                )
                 outputs = packager.video(timestamp, unit)
+                overdue = isinstance(unit, VideoFrame) and self._health.picture(
+                    timestamp, len(payload), keyframe=unit.begins
+                )
                 if outputs or not self._started:
                     self._take(outputs)
                 if overdue:

@@ -313,14 +313,17 @@ class PublisherSession:
     # What it says
 
     def _handle(self, event: Event, now: float) -> None:
+        """Empty messages are no media: a flood of them keeps nobody on the air."""
         target = self._target
         if isinstance(event, VideoMessage):
             if target is not None:
-                self._heard(event.payload, now)
+                if event.payload:
+                    self._last_media = now
                 target.video(self, event.timestamp, event.payload)
         elif isinstance(event, AudioMessage):
             if target is not None:
-                self._heard(event.payload, now)
+                if event.payload:
+                    self._last_media = now
                 target.audio(self, event.timestamp, event.payload)
         elif isinstance(event, MetadataMessage):
             if target is not None:
@@ -332,11 +335,6 @@ class PublisherSession:
             self._finish()
         elif isinstance(event, Connected):
             self.encoder = event.flash_version
-
-    def _heard(self, payload: bytes, now: float) -> None:
-        """Empty messages are no media: a flood of them keeps nobody on the air."""
-        if payload:
-            self._last_media = now
 
     def _publish(self, key: str) -> None:
         try:

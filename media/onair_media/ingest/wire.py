@@ -25,8 +25,9 @@ TLS_HANDSHAKE_RECORD = 0x16
 UNREACHABLE_SECONDS = 14
 _PROBES_FROM_SECONDS, _PROBES_EVERY_SECONDS = 5, 3
 
-# Shared by all wires of the process: it is filled and consumed within one call, and never held across turns.
+# Shared by all wires of the process: filled and consumed within one call, and never held across turns.
 _scratch = memoryview(bytearray(READ_SIZE))
+_plain = memoryview(bytearray(READ_SIZE))
 
 
 _PEER_FINISHED = getattr(select, "POLLRDHUP", 0)
@@ -203,8 +204,7 @@ class TlsWire(Wire):
             if not self._established:
                 self._tls.do_handshake()
                 self._established = True
-            while plain := self._tls.read(READ_SIZE):
-                yield plain
+            yield from self._decrypted()
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
@@ -213,6 +213,23 @@ class TlsWire(Wire):
         finally:
             self._send(self._outgoing_bio.read())
         raise WireClosedError("end of stream")  # close_notify
+
+    def _decrypted(self) -> Iterator[memoryview]:
+        """Until an `SSLError` says what is next; many records together, because each piece costs its taker."""
+        filled = 0
+        try:
+            # A count, whatever typeshed says.
+            while count := int(self._tls.read(READ_SIZE - filled, _plain[filled:])):
+                filled += count
+                if filled == READ_SIZE:
+                    yield _plain
+                    filled = 0
+        except ssl.SSLError:
+            if filled:
+                yield _plain[:filled]
+            raise
+        if filled:
+            yield _plain[:filled]
 
     def _outgoing(self, data: bytes) -> bytes:
         try:

@@ -15,10 +15,11 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
+from onair_media.origins import Origin, origin_of
 from onair_media.playback import replies
 from onair_media.playback.handlers import playlist_or_refusal
 from onair_media.playback.head import END, Ordinary, Unended, may_become_a_head, read_head
-from onair_media.playback.limits import answer_seconds, neighbourhood
+from onair_media.playback.limits import answer_seconds
 from onair_media.playback.playable import Media
 from onair_media.playback.replies import Reply, media_reply
 from onair_media.playback.response import date_field
@@ -37,10 +38,10 @@ class InMemory(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One viewer's connection. `address` is what it counts as."""
+    """One viewer's connection. `origin` is what it counts as."""
 
     def __init__(self, server: PlaybackServer) -> None:
-        self.address = ""
+        self.origin = Origin("")
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -59,7 +60,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         _give_up_in_the_kernel_as_well(transport, self._server.limits.idle_seconds)
         peer = transport.get_extra_info("peername")
-        self.address = neighbourhood(peer[0]) if peer else ""
+        if peer:
+            self.origin = origin_of(peer[0])
         self._admitted = self._server.opened(self)
         if not self._admitted:
             self._refuse(replies.NO_ROOM)

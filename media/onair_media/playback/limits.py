@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections import Counter
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+
+from onair_media.origins import Origin, Tally
 
 MAX_FILES = 65_536
 """Beyond it connections are not what a process runs short of."""
@@ -24,6 +24,10 @@ class Limits:
     connections: int = 12_288
     per_address: int = 6_144
     """Half of them: everybody may come through one proxy or NAT, and yet one address never locks out all others."""
+
+    site_factor: int = 1
+    """How many times as much as one address all addresses of one IPv6 site, a /48, may have: no more, for the same
+    reason. Metrics count it as `per_site`."""
 
     head_bytes: int = 16_384
     """Of one request's head; browsers send one to two thousand, more with the cookies of a large site."""
@@ -55,39 +59,22 @@ def answer_seconds(length: int) -> float:
     return 75.0 + length / 32_768
 
 
-def neighbourhood(host: str) -> str:
-    """What counts as one address: an IPv4 address, or an IPv6 /64, which every customer has whole."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()
-
-
 class Crowd:
-    """Counts connections, in all and by `neighbourhood`."""
+    """Counts connections."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._by_address: Counter[str] = Counter()
-        self._total = 0
+        self._inside = Tally()
 
-    def enter(self, address: str) -> str | None:
+    def enter(self, origin: Origin) -> str | None:
         """The limit that leaves no room for one more from there; None: there is room, and it counts until it leaves."""
-        if self._total >= self.limits.connections:
+        limits, inside = self.limits, self._inside
+        if inside.total >= limits.connections:
             return "connections"
-        if self._by_address[address] >= self.limits.per_address:
-            return "per_address"
-        self._total += 1
-        self._by_address[address] += 1
+        if full := inside.full(origin, limits.per_address, limits.site_factor):
+            return full
+        inside.add(origin)
         return None
 
-    def leave(self, address: str) -> None:
-        self._total -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+    def leave(self, origin: Origin) -> None:
+        self._inside.remove(origin)

@@ -88,7 +88,7 @@ class PlaybackServer:
 
     def opened(self, connection: Connection) -> bool:
         """Whether there is room for it."""
-        full = self._crowd.enter(connection.address)
+        full = self._crowd.enter(connection.origin)
         if full is not None:
             self.metrics.reject(full)
             self._turned_away += 1
@@ -99,7 +99,7 @@ class PlaybackServer:
     def closed(self, connection: Connection) -> None:
         """One that was let in has gone."""
         self._connections.discard(connection)
-        self._crowd.leave(connection.address)
+        self._crowd.leave(connection.origin)
 
     def aiohttp(self) -> asyncio.Protocol | None:
         """Who reads a connection that leaves the short way; None while the runner stops."""

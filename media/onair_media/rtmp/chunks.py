@@ -20,6 +20,7 @@ Rules that live here, and nowhere else:
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,6 +35,9 @@ MAX_LENGTH = 0xFFFFFF
 
 SET_CHUNK_SIZE = 1
 ABORT = 2
+
+_HEADER = struct.Struct(">HBHBB")  # timestamp and length, of three bytes each, and type
+_STREAM = struct.Struct("<I")
 
 
 class Message(NamedTuple):
@@ -131,26 +135,26 @@ class ChunkReader:
         header = (11, 7, 3)[kind]
         if available < position + header:
             return self._wait(start, position + header - start)
-        field = int.from_bytes(buffer[position : position + 3], "big")
+        if kind < 2:
+            fields: tuple[int, int, int, int, int] = _HEADER.unpack_from(buffer, position)
+            high, low, length_high, length_low, kind_of_message = fields
+            field, length = high << 8 | low, length_high << 8 | length_low
+        else:
+            field = int.from_bytes(buffer[position : position + 3], "big")
         extended = b""
         if field == EXTENDED:
             if available < position + header + 4:
                 return self._wait(start, position + header + 4 - start)
             extended = bytes(buffer[position + header : position + header + 4])
             field = int.from_bytes(extended, "big")
-        state = self._state(kind, csid)
+        state = self._streams.get(csid) or self._new_state(kind, csid)
         if state.body is not None:
             raise ProtocolError("a message begins before the last one of its chunk stream was complete")
-        if kind < 2:
-            length = int.from_bytes(buffer[position + 3 : position + 6], "big")
-            if length > self.limits.max_message:
-                raise ProtocolError(f"message of {length} bytes", "max_message")
-            kind_of_message = buffer[position + 6]
-            stream = state.stream
-            if kind == 0:
-                stream = int.from_bytes(buffer[position + 7 : position + 11], "little")
-        else:
-            length, kind_of_message, stream = state.length, state.type, state.stream
+        stream = _STREAM.unpack_from(buffer, position + 7)[0] if kind == 0 else state.stream
+        if kind == 2:
+            length, kind_of_message = state.length, state.type
+        elif length > self.limits.max_message:
+            raise ProtocolError(f"message of {length} bytes", "max_message")
         timestamp = field if kind == 0 else (state.timestamp + field) & 0xFFFFFFFF
         position += header + len(extended)
 
@@ -256,15 +260,13 @@ class ChunkReader:
             self._unfinished -= len(state.body)
             state.body = None
 
-    def _state(self, kind: int, csid: int) -> _ChunkStream:
-        """The state a header of type 0 to 2 refers to; a new one where the type allows it."""
-        state = self._streams.get(csid)
-        if state is None:
-            if kind == 2:
-                raise ProtocolError("chunk stream begins with a type 2 header")
-            if len(self._streams) >= self.limits.max_chunk_streams:
-                raise ProtocolError("too many chunk streams", "max_chunk_streams")
-            state = self._streams[csid] = _ChunkStream()
+    def _new_state(self, kind: int, csid: int) -> _ChunkStream:
+        """That of a chunk stream which begins with a header of type 0 to 2."""
+        if kind == 2:
+            raise ProtocolError("chunk stream begins with a type 2 header")
+        if len(self._streams) >= self.limits.max_chunk_streams:
+            raise ProtocolError("too many chunk streams", "max_chunk_streams")
+        state = self._streams[csid] = _ChunkStream()
         return state
 
     def _wait(self, start: int, needed: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from onair_core.kube.resources import NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
 from onair_operator.apply.writer import Writer
-from onair_operator.desired.naming import certificate_secret_name, pod_name, stream_key_secret_name
+from onair_operator.desired.naming import certificate_secret_name, pod_name
 from onair_operator.desired.networkpolicy import network_policy
 from onair_operator.desired.pod import pod
 from onair_operator.desired.provision import Provision
@@ -29,7 +29,8 @@ async def apply_children(writer: Writer, provision: Provision, certificate: Obje
     for secret in secrets:
         if secret is not None:
             await writer.apply(SECRETS, secret)
-    if (claim := volume_claim(provision)) is not None:
+    # Once: another size or class is refused for one that exists, and its data is not to be had anew.
+    if (claim := volume_claim(provision)) is not None and not writer.knows(PERSISTENT_VOLUME_CLAIMS, claim):
         await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim)
     await writer.apply(NETWORK_POLICIES, network_policy(provision))
     await writer.apply(SERVICES, service(provision))
@@ -46,15 +47,15 @@ async def remove_pods(writer: Writer, children: Children, names: tuple[str, ...]
             await writer.delete(PODS, found)
 
 
-async def prune(writer: Writer, children: Children, provision: Provision, *, settled: bool) -> None:
+async def prune(writer: Writer, children: Children, provision: Provision, *, key_secret: str, settled: bool) -> None:
     """Secrets that nothing needs any more: of incarnations whose pods are gone, of a key that is the user's own now.
 
-    `settled`: the only pod is as wanted. Claims stay: they have recordings on them, and go with the LiveStream.
+    `key_secret`: where the stream key is; `settled`: the only pod is as wanted. Claims stay: they have recordings on
+    them, and go with the LiveStream.
     """
     name = provision.stream.name
     needed = {found["metadata"]["name"] for found in children.pods} | {pod_name(name, provision.incarnation)}
-    if provision.generated_key is not None:
-        needed.add(stream_key_secret_name(name))
+    needed.add(key_secret)
     if provision.rtmps_secret is not None or not settled:
         needed.add(certificate_secret_name(name))
     for secret in children.secrets:

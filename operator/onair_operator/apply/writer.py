@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from onair_core.kube.client import Client
+from onair_core.kube.client import Client, Selection
 from onair_core.kube.errors import AlreadyExists, Conflict, NotFound
 from onair_core.kube.resources import Resource
 from onair_core.kube.store import Key, key_of
@@ -42,15 +42,20 @@ class Writer:
         self._cache_of = cache_of
         self._settled: dict[str, str] = {}
 
+    def knows(self, resource: Resource, body: Object) -> bool:
+        """Whether one of that name is there."""
+        return self._cache_of(resource).get(key_of(body)) is not None
+
     async def apply(self, resource: Resource, body: Object) -> None:
         """Makes a child what `body` says. Raises `NotOurs`, `StillLeaving`, `KubeError`."""
         cache, key, wanted = self._cache_of(resource), key_of(body), _with_hash(body)
-        live = cache.get(key)
+        known = cache.get(key)
+        live = await self._unseen(resource, key) if known is None and cache.is_partial else known
         if live is not None and not _owners(live, "uid") & _owners(wanted, "uid"):
             if _owners(live, "name") & _owners(wanted, "name"):
                 raise StillLeaving(f"{resource.kind} {key.name} is of an earlier LiveStream and on its way out")
             raise NotOurs(_not_ours(resource, key))
-        if live is not None and self._is_settled(live, wanted):
+        if known is not None and self._is_settled(known, wanted):
             return
         try:
             # What is not known may be somebody else's: nothing is taken from others then.
@@ -80,8 +85,6 @@ class Writer:
             )
         except (NotFound, Conflict):
             return
-        finally:
-            self._settled.pop(metadata["uid"], None)
 
     async def write_status(self, resource: Resource, live: Object, status: Object) -> bool:
         """Makes OnAir's part of the status what `status` says, if it is not. False: it was.
@@ -96,17 +99,31 @@ class Writer:
         self._cache_of(resource).learn(answered)
         return True
 
+    def forget(self, _key: Key, old: Object | None, new: Object | None) -> None:
+        """A change of a cache: what is gone does not come back with its uid."""
+        if new is None and old is not None:
+            self._settled.pop(old["metadata"]["uid"], None)
+
+    async def _unseen(self, resource: Resource, key: Key) -> Object | None:
+        """One of that name without the labels of children. Where it agrees with what is wanted, an apply would take it
+        over without a conflict; with an owner reference it would go with the LiveStream.
+        """
+        named = Selection(resource, key.namespace, fields=f"metadata.name={key.name}", metadata_only=True)
+        return next(iter((await self._client.list_all(named)).items), None)
+
     def _is_settled(self, live: Object, wanted: Object) -> bool:
         annotations = live["metadata"].get("annotations") or {}
         if annotations.get(CONTENT_HASH) != wanted["metadata"]["annotations"][CONTENT_HASH]:
             return False
-        known = self._settled.setdefault(live["metadata"]["uid"], _version(live))
-        if known == _version(live):
+        uid, version = live["metadata"]["uid"], _version(live)
+        if self._settled.get(uid) == version:
             return True
-        if "spec" in live and _contains(live, wanted):
-            self._settled[live["metadata"]["uid"]] = _version(live)
-            return True
-        return False
+        # Without a spec to be held against it, one that is met for the first time is believed to be what its hash says.
+        parts = {name: wanted[name] for name in ("metadata", "spec") if name in wanted}  # in a list nothing has a kind
+        as_wanted = _contains(live, parts) if "spec" in live else uid not in self._settled
+        if as_wanted:
+            self._settled[uid] = version
+        return as_wanted
 
 
 # Kinds whose status others write have to have a generation, or a spec that can be compared.

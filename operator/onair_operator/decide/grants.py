@@ -76,6 +76,10 @@ class Grants:
         self._remove(before)
         return rivals - {uid}
 
+    def claimed(self, uid: str) -> Claim | None:
+        """What a stream asks for."""
+        return self._claims.get(uid)
+
     def claimants(self, playback_id: str) -> set[str]:
         """The uids of those that ask for an ID."""
         return set(self._by_id.get(playback_id, ()))

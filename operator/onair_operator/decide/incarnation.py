@@ -6,6 +6,7 @@ Pods are never applied over. What is asked, in this order, and what comes of it:
 |---|---|---|---|---|---|
 | no, and none is stopping on its volume | | | | `NoPod` | create |
 | no, but one is stopping on its volume | | | | `VolumeInUse` | wait |
+| yes | its node is cut off, and it answers | | | `NodeUnreachable` | wait |
 | yes | no | | | `PodLost` | replace |
 | yes | yes | yes | | `UpToDate` | keep |
 | yes | yes | no | yes | `BroadcastRunning` | wait |
@@ -25,10 +26,12 @@ from enum import StrEnum
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict
-from onair_operator.decide.readiness import NOTHING_PENDING
 from onair_operator.desired.pod import INCARNATION_NUMBER, POD_HASH
 
 Pod = dict[str, Any]
+
+
+NOTHING_PENDING = Verdict(False, "NothingPending")
 
 
 class Broadcasting(StrEnum):
@@ -74,18 +77,17 @@ def decide_incarnation(
     broadcasting: Broadcasting,
     *,
     recorded: int = 0,
-    lost: frozenset[str] = frozenset(),
+    answering: frozenset[str] = frozenset(),
     keeps_volume: bool = False,
 ) -> Decision:
-    """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the newest that is not being deleted.
+    """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the `current_pod`.
 
-    `recorded`: the highest incarnation that status knows; no number is given twice. `lost`: names of pods that are
-    known dead: their node is gone and they do not answer. `keeps_volume`: pods share a claim, so one ends before the
-    next begins.
+    `recorded`: the highest incarnation that status knows; no number is given twice. `answering`: names of pods whose
+    journals are being read. `keeps_volume`: pods share a claim, so one ends before the next begins.
     """
     known = sorted(pods, key=incarnation_number)
-    stopping = [pod for pod in known if "deletionTimestamp" in pod["metadata"] and _name(pod) not in lost]
-    staying = [pod for pod in known if "deletionTimestamp" not in pod["metadata"]]
+    staying = [pod for pod in known if _stays(pod, answering)]
+    stopping = [pod for pod in known if pod not in staying]
     following = max([recorded, *map(incarnation_number, known)]) + 1
     if not staying:
         if keeps_volume and stopping:
@@ -105,7 +107,10 @@ def decide_incarnation(
             return Decision(Step.REPLACE, reason, message, None, remove=remove)
         return Decision(Step.REPLACE, reason, message, following, create=True, remove=remove)
 
-    if _is_over(current) or _name(current) in lost:
+    if "deletionTimestamp" in current["metadata"]:
+        message = f"The node of pod {_name(current)} does not answer, the pod does: it stays until that ends."
+        return stay(Step.WAIT, "NodeUnreachable", message)
+    if _is_over(current):
         return replace("PodLost", f"Pod {_name(current)} is lost ({_why_over(current)}) and is replaced.")
     if current["metadata"].get("annotations", {}).get(POD_HASH) == wanted_hash:
         return stay(Step.KEEP, "UpToDate", "The ingest pod is as its class says.")
@@ -133,6 +138,25 @@ def incarnation_number(pod: Pod) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
 
 
+def current_pod(pods: Iterable[Pod], answering: frozenset[str]) -> Pod | None:
+    """The newest that stays; `answering` as above."""
+    return max((pod for pod in pods if _stays(pod, answering)), key=incarnation_number, default=None)
+
+
+def _stays(pod: Pod, answering: frozenset[str]) -> bool:
+    """Being deleted means that it ends, unless nobody can tell it: its node is cut off from the API server alone."""
+    return "deletionTimestamp" not in pod["metadata"] or (_is_cut_off(pod) and _name(pod) in answering)
+
+
+def _is_cut_off(pod: Pod) -> bool:
+    """The node controller deletes the pods of a node that it hears nothing of."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(
+        condition["type"] == "DisruptionTarget" and condition.get("reason") == "DeletionByTaintManager"
+        for condition in conditions
+    )
+
+
 def _name(pod: Pod) -> str:
     name: str = pod["metadata"]["name"]
     return name
@@ -145,7 +169,7 @@ def _is_over(pod: Pod) -> bool:
 
 def _why_over(pod: Pod) -> str:
     status = pod.get("status", {})
-    return status.get("reason") or (status["phase"] if _is_over(pod) else "its node is gone")
+    return str(status.get("reason") or status["phase"])
 
 
 def _is_ready(pod: Pod) -> bool:

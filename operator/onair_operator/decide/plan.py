@@ -100,7 +100,8 @@ def draft(
         spec=spec,
         class_name=class_name,
         cls=cls,
-        claim=_claim(stream, ref, playback_entries(ref, spec, root), _fingerprint(root, usable)),
+        # Its pod has the key, whatever became of its class.
+        claim=_claim(stream, ref, playback_entries(ref, spec, root), _fingerprint(root, key)),
         problem=problem,
         key_secret=key_secret,
         key=usable,
@@ -147,13 +148,16 @@ def playback_entries(ref: StreamRef, spec: LiveStreamSpec, root: bytes) -> tuple
     )
 
 
-def claim_before_reading(stream: Object, root: bytes) -> Claim:
-    """What a stream claims as far as it can be told without its Secret: a key of its own as status records it."""
+def claim_before_reading(stream: Object, root: bytes, before: Claim | None = None) -> Claim:
+    """What a stream claims as far as it can be told without its Secret: a key of its own is the one that was read last.
+
+    `before`: its claim, if that is of the same key; without one the key is what status records: what it holds.
+    """
     ref, spec = stream_ref(stream), spec_of(stream, LiveStreamSpec)
     if spec.stream_key.secret_ref is None:
         key = _fingerprint(root, identity.stream_key(root, ref.namespace, ref.name, spec.stream_key.rotation))
     else:
-        key = _held_key(stream)
+        key = before.key if before is not None else _held_key(stream)
     return _claim(stream, ref, playback_entries(ref, spec, root), key)
 
 

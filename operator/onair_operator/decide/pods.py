@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict
+from onair_operator.decide.times import unix_time
 
 Pod = dict[str, Any]
 
@@ -19,6 +20,10 @@ _WAITING = {
     "RunContainerError": "PodCannotStart",
     "CrashLoopBackOff": "PodCrashing",
 }
+
+
+# A kubelet, the API server and the watch may take so long; clocks may differ.
+_LATE_SECONDS = 30.0
 
 
 def pod_verdict(pod: Pod | None) -> Verdict:
@@ -47,6 +52,15 @@ def runs(pod: Pod) -> bool:
     status = pod.get("status") or {}
     states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
     return bool(status.get("podIP")) and any("running" in state for state in states)
+
+
+def overdue(pod: Pod, now: float) -> float | None:
+    """For how many seconds a pod should have been gone; negative: it still has so many. None: nobody has deleted it.
+
+    A node that is gone ends no pod: what is on it stays for as long as its Node does.
+    """
+    by = pod["metadata"].get("deletionTimestamp")  # its grace is in it
+    return None if by is None else now - unix_time(by) - _LATE_SECONDS
 
 
 def was_restarted(pod: Pod) -> bool:

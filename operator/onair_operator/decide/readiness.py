@@ -15,12 +15,12 @@ from __future__ import annotations
 from typing import Any
 
 from onair_operator.decide.conditions import Verdict, with_condition
+from onair_operator.decide.incarnation import NOTHING_PENDING
 
 OWN = ("Ready", "Reconciling", "Stalled", "UpdatePending", "IngestHealthy", "Default")
-"""The types that OnAir writes, of all kinds; others are somebody else's and left alone."""
+"""The types that OnAir writes, the last of classes; others are somebody else's and left alone."""
 
 _SETTLED = Verdict(False, "Settled")
-NOTHING_PENDING = Verdict(False, "NothingPending")
 
 
 def verdicts(

@@ -21,24 +21,26 @@ def configured_status(
     playback_url: Callable[[str], str],
 ) -> Status:
     """`status` as it is now, with what the plan says. `ingest`: addresses without a key; `playback_url`: of an ID."""
-    now = dict(status)
-    if now.get("observedGeneration") != generation or "phase" not in now:
-        active = now.get("phase") == Phase.ACTIVE and "broadcast" in now
-        now["phase"] = (Phase.DISABLED if made.spec.disabled else Phase.ACTIVE if active else Phase.IDLE).value
+    now = unprovisioned_status(status, made, generation=generation)
     if made.class_name is not None:
         now["className"] = made.class_name
-    now |= {
-        "observedGeneration": generation,
-        "reconnectWindowSeconds": reconnect_window(made.spec),
+    return now | {
         "ingest": _ingest(made, ingest),
         "playback": [
             {"name": entry.name, "id": entry.id, "policy": entry.policy, "url": playback_url(entry.id)}
             for entry in made.config.playback
         ],
     }
-    now.setdefault("connected", False)
-    now.setdefault("recording", False)
-    return now
+
+
+def unprovisioned_status(status: Status, made: Plan, *, generation: int) -> Status:
+    """The part that takes no class: where there is none, addresses and IDs stay what they were."""
+    now = dict(status)
+    if now.get("observedGeneration") != generation or "phase" not in now:
+        active = now.get("phase") == Phase.ACTIVE and "broadcast" in now
+        now["phase"] = (Phase.DISABLED if made.spec.disabled else Phase.ACTIVE if active else Phase.IDLE).value
+    now |= {"observedGeneration": generation, "reconnectWindowSeconds": reconnect_window(made.spec)}
+    return {"connected": False, "recording": False, **now}
 
 
 def _ingest(made: Plan, addresses: dict[str, str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def network_policy(provision: Provision) -> dict[str, Any]:
         "namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: installation.namespace}},
         "podSelector": {"matchLabels": dict(installation.pod_labels)},
     }
+    out = _egress(provision.config.channel.asset.store)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -37,7 +38,8 @@ def network_policy(provision: Provision) -> dict[str, Any]:
                 {"ports": [_tcp(ports.RTMP), _tcp(ports.HTTP), _tcp(ports.PROBES)]},
                 {"from": [operator], "ports": [_tcp(ports.CONTROL)]},
             ],
-            "egress": _egress(provision.config.channel.asset.store),
+            # Not an empty list: it is not stored, so every apply of it would be a change.
+            **({"egress": out} if out else {}),
         },
     }
 

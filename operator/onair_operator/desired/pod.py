@@ -35,6 +35,8 @@ DEFAULT_STORE = f"file://{DATA}/recordings"
 _USER = 10001  # the image's
 # Publishers are cut, segments closed, the last events read, then viewers let go: 15 s, and what the disk takes.
 _GRACE_SECONDS = 60
+# After the node controller has waited for its own time (50 s).
+_LOST_NODE_SECONDS = 10
 _READABLE_BY_GROUP = 0o440
 # A pod that is moved for a better fit ends the connection of its encoder.
 _STAY = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
@@ -93,9 +95,10 @@ def _spec(provision: Provision, settings_secret: str) -> dict[str, Any]:
     }
     if provision.rtmps_secret is not None:
         spec["volumes"].append(_secret_volume("rtmps", provision.rtmps_secret))
+    tolerations = [msgspec.to_builtins(toleration) for toleration in wanted.tolerations]
     optional = {
         "nodeSelector": wanted.node_selector,
-        "tolerations": [msgspec.to_builtins(toleration) for toleration in wanted.tolerations],
+        "tolerations": [*tolerations, *_soon_gone(tolerations)],
         "topologySpreadConstraints": [
             {**msgspec.to_builtins(constraint), "labelSelector": {"matchLabels": all_ingest_selector()}}
             for constraint in wanted.topology_spread_constraints
@@ -137,6 +140,15 @@ def _container(provision: Provision) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
         },
     }
+
+
+def _soon_gone(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """From a node that does not answer, unless the class says for how long; Kubernetes' default is five minutes."""
+    return [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _LOST_NODE_SECONDS}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(toleration.get("key") in (key, None) for toleration in wanted)
+    ]
 
 
 _PORTS = {"rtmp": ports.RTMP, "http": ports.HTTP, "control": ports.CONTROL, "probes": ports.PROBES}

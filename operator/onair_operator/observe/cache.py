@@ -31,6 +31,8 @@ class Cache:
         trim: Callable[[Object], Object] = lambda found: found,
     ) -> None:
         self.resource = resource
+        self.is_partial = bool(labels)
+        """Whether others may have objects of any name that are not in here."""
         scopes: list[str | None] = list(namespaces) if resource.namespaced else []
         self.reflectors = {
             scope: Reflector(client, Selection(resource, scope, labels, fields, metadata_only), trim=trim)
@@ -88,8 +90,7 @@ class Cache:
         await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors.values()))
 
     def _of(self, namespace: str) -> Reflector | None:
-        everywhere = self.reflectors.get(None)  # which may be empty
-        return self.reflectors.get(namespace) if everywhere is None else everywhere
+        return self.reflectors[None] if None in self.reflectors else self.reflectors.get(namespace)
 
 
 class ByLabel:

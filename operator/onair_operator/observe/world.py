@@ -4,7 +4,7 @@
 |---|---|
 | a LiveStream, but for a status that this process wrote | it, and the streams that want what it had |
 | a child (pod, Secret, Service, policy, claim), an Asset | the stream it belongs to |
-| a Secret that a LiveStream names | that stream |
+| a Secret that a LiveStream names, or of the name that its generated key needs | that stream |
 | an Asset; its LiveStream or one of its pods, when that goes | the Asset |
 | a LiveStreamClass, or the Secret of its certificate | the class, and all streams: the default may be another one |
 
@@ -38,6 +38,7 @@ from onair_core.manifests import DEFAULT_CLASS, LiveStreamClassSpec, LiveStreamS
 from onair_operator.decide.grants import Grants
 from onair_operator.decide.plan import claim_before_reading
 from onair_operator.desired.labels import LIVE_STREAM, managed_selector
+from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.observe.cache import ByLabel, Cache
 from onair_operator.observe.trim import trim_pod
 
@@ -102,7 +103,8 @@ class World:
         self.streams.on_change(self._stream_is_another, own=True)
         self.streams.on_change(self._stream_changed)
         self.assets.on_change(self._asset_is_another, own=True)
-        self.assets.on_change(self._asset_changed)
+        # Also what a stream's reconcile wrote: its data may be gone since.
+        self.assets.on_change(self._asset_changed, own=True)
         self.pods.on_change(self._pod_changed)
         self.classes.on_change(self._class_changed)
         for cache in (self.pods, self.assets, self.secrets, self.services, self.policies, self.claims):
@@ -154,16 +156,20 @@ class World:
     def all_classes(self) -> dict[str, Object]:
         return {key.name: value for key, value in self.classes.items()}
 
-    def has_foreign_secret(self, namespace: str, name: str, uid: str) -> bool:
+    def has_foreign_secret(self, namespace: str, name: str, stream: str) -> bool:
+        """One that neither the LiveStream of that name owns, nor an earlier one: that is on its way out."""
         found = self.secrets.get(Key(namespace, name))
-        return found is not None and not is_owned(found, uid)
+        return found is not None and not any(
+            owner["kind"] == LIVE_STREAMS.kind and owner["name"] == stream
+            for owner in found["metadata"].get("ownerReferences") or ()
+        )
 
     # Changes.
 
     def _stream_is_another(self, key: Key, old: Object | None, new: Object | None) -> None:
         """Keeps the indices, also for what this process has written."""
-        if old is not None and (reference := _reference(old)) is not None:
-            self._forget_naming(Key(key.namespace, reference), key)
+        if old is not None:
+            self._forget_naming(Key(key.namespace, _key_secret(old)), key)
         if new is None:
             if old is not None:
                 uid = old["metadata"]["uid"]
@@ -171,10 +177,12 @@ class World:
                 self.work_on_uids(self.grants.withdraw(uid))
                 self._work_on_assets(key)
             return
-        self._keys_by_uid[new["metadata"]["uid"]] = key
-        self.work_on_uids(self.grants.claim(claim_before_reading(new, self._root)))
-        if (reference := _reference(new)) is not None:
-            self._naming[Key(key.namespace, reference)].add(key)
+        uid = new["metadata"]["uid"]
+        self._keys_by_uid[uid] = key
+        same_key = old is not None and old["spec"].get("streamKey") == new["spec"].get("streamKey")
+        known = self.grants.claimed(uid) if same_key else None
+        self.work_on_uids(self.grants.claim(claim_before_reading(new, self._root, known)))
+        self._naming[Key(key.namespace, _key_secret(new))].add(key)
 
     def _stream_changed(self, key: Key, _old: Object | None, _new: Object | None) -> None:
         self._wake.stream(key)
@@ -251,9 +259,10 @@ def _stream_of(child: Object) -> str | None:
     return name
 
 
-def _reference(stream: Object) -> str | None:
+def _key_secret(stream: Object) -> str:
+    """The Secret of its stream key: its own, or the one that is made for it, whoever has one of that name."""
     reference = spec_of(stream, LiveStreamSpec).stream_key.secret_ref
-    return None if reference is None else reference.name
+    return stream_key_secret_name(stream["metadata"]["name"]) if reference is None else reference.name
 
 
 def _playback_ids(asset: Object | None) -> set[str]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
@@ -87,7 +88,7 @@ class PodClient:
         self._address = address
         self._base = URL.build(scheme="https", host=address[0], port=address[1])
         self._pin = aiohttp.Fingerprint(access.fingerprint)
-        self._authorization = f"Bearer {access.token}"
+        self._headers = {"Authorization": f"Bearer {access.token}"}
         self._patience = patience
 
     async def put(self, config: PodConfig) -> Applied:
@@ -107,27 +108,20 @@ class PodClient:
         return status == 204
 
     async def events(self, after: Cursor) -> EventStream:
-        """The events behind `after`, and those to come; `close` it. Only opening it is limited to `answer` seconds."""
+        """The events behind `after`, and those to come: `with await client.events(…) as stream`."""
         with _translated():
             async with asyncio.timeout(self._patience.answer):
                 connection = await pinned(self._address, self._pin.fingerprint, self._patience.connect)
                 try:
-                    connection.send(self._head(f"{EVENTS_PATH}?after={after}"))
-                    answer, body = await _answered(connection)
+                    answer = Answer(
+                        f"{EVENTS_PATH}?after={after}", {"Host": self._base.authority, **HEADERS, **self._headers}
+                    )
+                    connection.send(answer.request)
+                    body = await _answered(connection, answer)
                     return EventStream(connection, answer, body, after, self._patience.silence)
                 except BaseException:
                     connection.close()
                     raise
-
-    def _head(self, target: str) -> bytes:
-        """Of a GET."""
-        lines = (
-            f"GET {target} HTTP/1.1",
-            f"Host: {self._base.authority}",
-            f"Authorization: {self._authorization}",
-            *(f"{name}: {value}" for name, value in HEADERS.items()),
-        )
-        return "\r\n".join((*lines, "", "")).encode("ascii")
 
     async def _ask(
         self, method: str, path: str, *, body: bytes | None = None, expected: tuple[int, ...] = (200,)
@@ -150,7 +144,7 @@ class PodClient:
             method,
             self._base.join(URL(path, encoded=True)),
             data=body,
-            headers={"Authorization": self._authorization},
+            headers=self._headers,
             ssl=self._pin,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
@@ -179,7 +173,12 @@ class EventStream:
         self._clock = asyncio.get_running_loop().time
         self._lines = EventLines(after, self._clock())
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.close()
 
     def __aiter__(self) -> Self:
@@ -203,29 +202,28 @@ class EventStream:
             body, self._first = self._first, b""
             return body
         received = await self._connection.receive()
-        if not received:
-            if not self._answer.may_end():
-                raise PodUnreachable("the connection was cut")
-            self._answer.complete = True
-        return self._answer.feed(received)
+        body = self._answer.feed(received)
+        if not received and not self._answer.complete:
+            raise PodUnreachable("the connection was cut")
+        return body
 
 
-async def _answered(connection: Pinned) -> tuple[Answer, bytes]:
-    """An answer that is 200, and what is there of its body."""
-    answer, body = Answer(), b""
+async def _answered(connection: Pinned, answer: Answer) -> bytes:
+    """Until it is 200; what is there of its body."""
+    body = b""
     try:
         while not answer.status or (answer.status != 200 and not answer.complete and len(body) < LONGEST_REFUSAL):
             received = await connection.receive()
+            if not received and not answer.status:
+                raise PodUnreachable("the connection was cut")
+            body += answer.feed(received)
             if not received:
                 break
-            body += answer.feed(received)
     except ValueError as error:
         raise PodNonsense(f"no HTTP: {printable(str(error))}") from None
-    if not answer.status:
-        raise PodUnreachable("the connection was cut")
     if answer.status != 200:
         raise PodRefused(answer.status, body[:LONGEST_REFUSAL].decode(errors="replace"))
-    return answer, body
+    return body
 
 
 async def _expect(response: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:

@@ -80,7 +80,8 @@ class Follower:
         self._taken = after
         self._events = 0
         self._bytes = 0
-        self._room: asyncio.Event | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._told: str | None = None
         self._good = False  # this connection brought something, or lasted
 
     def pending(self) -> tuple[JournalEvent, ...]:
@@ -92,17 +93,14 @@ class Follower:
             return
         self._taken = upto
         self._newest = max(self._newest, upto)
-        while self._read:
-            first = self._read[0]
-            left = tuple(event for event in first.events if position(event) > upto)
-            self._events -= len(first.events) - len(left)
+        kept = []
+        for batch in self._read:
+            left = tuple(event for event in batch.events if position(event) > upto)
             if left:
-                self._read[0] = Batch(left, first.size)
-                break
-            self._bytes -= first.size
-            del self._read[0]
-        if self._room is not None:
-            self._room.set()
+                kept.append(Batch(left, batch.size))
+        self._hold(kept)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     async def run(self) -> None:
         """Follows, until it is cancelled."""
@@ -111,7 +109,9 @@ class Follower:
             self._good = False
             reason = await self._connection()
             metrics.ENDED.labels(reason).inc()
-            failures = 1 if self._good and reason not in (NONSENSE, DEFECT) else failures + 1
+            if self._good and reason not in (NONSENSE, DEFECT):
+                failures, self._told = 0, None
+            failures += 1
             await asyncio.sleep(self._habits.backoff.delay(failures, random()))  # noqa: S311 - spreads load
 
     async def _connection(self) -> str:
@@ -119,7 +119,8 @@ class Follower:
         try:
             await self._follow()
         except PodError as error:
-            self._note(error)
+            self.trouble = str(error)
+            self._tell(error)
             return _reason(error)
         except Exception:  # one pod's follower must not end with what nobody thought of
             _log.exception("following failed", pod=self._name)
@@ -130,20 +131,17 @@ class Follower:
     async def _follow(self) -> None:
         async with self._gate:
             stream = await self.client.events(self._newest)
-        began = asyncio.get_running_loop().time()
-        try:
+        with stream:
+            since = asyncio.get_running_loop().time()
             self._connect(stream.config_hash)
-            async for batch in stream:
-                self._take_in(batch)
-                while self._is_full():
-                    await self._less()
-        finally:
-            stream.close()
-            self._disconnected(began)
-
-    async def _less(self) -> None:
-        self._room = asyncio.Event()
-        await self._room.wait()
+            try:
+                async for batch in stream:
+                    self._take_in(batch)
+                    while self._is_full():
+                        self._room = asyncio.get_running_loop().create_future()
+                        await self._room
+            finally:
+                self._disconnected(since)
 
     def _connect(self, config_hash: str | None) -> None:
         metrics.CONNECTED.inc()
@@ -161,24 +159,27 @@ class Follower:
         events = tuple(event for event in batch.events if position(event) > self._taken)
         if not events:
             return
-        self._read.append(Batch(events, batch.size))
+        self._hold([*self._read, Batch(events, batch.size)])
         self._newest = batch.newest
-        self._events += len(events)
-        self._bytes += batch.size
         self._good = True
         metrics.EVENTS.inc(len(events))
         self._on_news()
 
+    def _hold(self, batches: list[Batch]) -> None:
+        self._read = batches
+        self._events = sum(len(batch.events) for batch in batches)
+        self._bytes = sum(batch.size for batch in batches)
+
     def _is_full(self) -> bool:
         return self._events >= self._habits.most_events or self._bytes >= self._habits.most_bytes
 
-    def _note(self, error: PodError) -> None:
-        """Says each trouble once, not with every try. A pod that goes is no reason to warn."""
+    def _tell(self, error: PodError) -> None:
+        """Each trouble once, not with every try. A pod that goes is no reason to warn."""
         said = str(error)
-        if said != self.trouble:
+        if said != self._told:
             tell = _log.info if isinstance(error, PodUnreachable) else _log.warning
             tell("an ingest pod cannot be followed, trying again", pod=self._name, error=said)
-        self.trouble = said
+        self._told = said
 
 
 def _reason(error: PodError) -> str:

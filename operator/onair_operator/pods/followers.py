@@ -32,8 +32,7 @@ CONNECTING_AT_ONCE = 200
 @dataclass(slots=True)
 class _Followed:
     stream: StreamRef
-    address: Address
-    access: ControlAccess
+    asked: tuple[Address, str, bytes]  # the address, and of the access only what the client needs
     follower: Follower
     task: asyncio.Task[None]
 
@@ -81,6 +80,7 @@ class Followers:
 
         As often as one likes; another address (or access) connects anew and keeps what is pending.
         """
+        asked = (address, access.token, access.fingerprint)
         known = self._pods.get(pod_uid)
         if known is None:
             metrics.FOLLOWED.inc()
@@ -92,11 +92,11 @@ class Followers:
                 habits=self._habits,
                 on_news=lambda: self._news(pod_uid),
             )
-            self._pods[pod_uid] = _Followed(stream, address, access, follower, self._begin(follower))
+            self._pods[pod_uid] = _Followed(stream, asked, follower, self._begin(follower))
             return
         known.follower.taken(after)
-        if (known.address, known.access) != (address, access):
-            known.address, known.access = address, access
+        if known.asked != asked:
+            known.asked = asked
             known.follower.client = self._client(address, access)
             self._end(known.task)
             known.task = self._begin(known.follower, behind=known.task)

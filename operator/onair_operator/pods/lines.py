@@ -47,6 +47,8 @@ def position(event: JournalEvent) -> Cursor:
 class EventLines:
     """Give it chunks, take batches. `began` and `now` are seconds of one clock."""
 
+    __slots__ = ("_began", "_empty", "_longest", "_position", "_rest")
+
     def __init__(self, after: Cursor, began: float, longest: int = LONGEST_LINE) -> None:
         self._position = after
         self._began = began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -16,14 +17,32 @@ def _labels(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     return {name: value for name, _, value in pairs}
 
 
+class _Name(click.ParamType):  # type: ignore[type-arg]
+    """Of a Kubernetes object: a DNS label or subdomain (RFC 1123)."""
+
+    name = "name"
+
+    def convert(self, value: str, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        for name in value.split(","):
+            if name and re.fullmatch(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?", name) is None:
+                self.fail(f"{name!r} cannot be the name of an object", parameter, context)
+        return value
+
+
 @click.command()
 @click.option(
     "--image", envvar="ONAIR_IMAGE", required=True, help="Of ingest pods whose class names none: the operator's own."
 )
-@click.option("--namespace", envvar="POD_NAMESPACE", help="The installation's: root secret, Lease, Secrets of classes.")
+@click.option(
+    "--namespace",
+    type=_Name(),
+    envvar="POD_NAMESPACE",
+    help="The installation's: root secret, Lease, Secrets of classes.",
+)
 @click.option(
     "--watch-namespace",
     "watch_namespaces",
+    type=_Name(),
     multiple=True,
     envvar="ONAIR_WATCH_NAMESPACES",
     help="Only LiveStreams there; may be repeated. Without it: all namespaces.",
@@ -44,8 +63,10 @@ def _labels(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     show_default=True,
     help="/healthz, /readyz and /metrics.",
 )
-@click.option("--lease", default="onair-operator", show_default=True, help="Whoever holds it leads.")
-@click.option("--root-secret", default="onair-root", show_default=True, help="The Secret that all keys come from.")
+@click.option("--lease", type=_Name(), default="onair-operator", show_default=True, help="Whoever holds it leads.")
+@click.option(
+    "--root-secret", type=_Name(), default="onair-root", show_default=True, help="The Secret that all keys come from."
+)
 @click.option("--workers", type=click.IntRange(1, 200), default=20, show_default=True, help="LiveStreams at a time.")
 @click.option(
     "--class-status/--no-class-status",

@@ -12,14 +12,15 @@ from kubelab.site import Site
 Object = dict[str, Any]
 
 TIMEOUT_SECONDS = 30.0
+JSON = "application/json"
 
 
 class Refused(Exception):
-    """An answer of 400 and above."""
+    """An answer of 400 and above; `text` is all of it, usually a Status object."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code}: {text[:500]}")
-        self.code = code
+        self.code, self.text = code, text
 
 
 class Api:
@@ -36,7 +37,8 @@ class Api:
         path: str,
         body: Object | None = None,
         *,
-        content: str = "application/json",
+        content: str = JSON,
+        accept: str = JSON,
         timeout: float = TIMEOUT_SECONDS,
     ) -> str:
         """The answer's text. Raises `Refused`, and `OSError` when there is no answer."""
@@ -45,7 +47,7 @@ class Api:
         )
         try:
             text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": content})
+            connection.request(method, path, text, {"Content-Type": content, "Accept": accept})
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:
@@ -54,8 +56,8 @@ class Api:
             raise Refused(answer.status, text)
         return text
 
-    def get(self, path: str) -> Object:
-        found: Object = json.loads(self.ask("GET", path))
+    def get(self, path: str, *, accept: str = JSON) -> Object:
+        found: Object = json.loads(self.ask("GET", path, accept=accept))
         return found
 
     def create(self, path: str, body: Object) -> Object:

@@ -1,10 +1,10 @@
 {{/* What the operator does with channels and what is made of them, where it watches. */}}
 {{- define "onair.rules" -}}
-# list, watch: every change, and what vanished meanwhile. get: one of them as it is now.
+# list, watch: every change, and what vanished meanwhile.
 - apiGroups: [onair.dev]
   resources: [livestreams, assets]
-  verbs: [get, list, watch]
-# create: the Asset of each broadcast. Nothing else of them is written but status; a spec never is.
+  verbs: [list, watch]
+# create: the Asset of each broadcast. A spec is never changed.
 - apiGroups: [onair.dev]
   resources: [assets]
   verbs: [create]
@@ -17,9 +17,10 @@
 - apiGroups: [onair.dev]
   resources: [livestreams/finalizers]
   verbs: [update]
-# get, list, watch: stream keys that users bring, webhooks' secrets, and what was made before. create, patch: generated
-# stream keys, the settings of ingest pods, copies of a class's certificate (server-side apply takes both). delete: those
-# of earlier incarnations, and copies that a class has given up.
+# list, watch: which there are, and when one has changed; only metadata is asked for. get: those that are needed, such as a
+# stream key that a user brings. create, patch: generated stream keys, the settings of ingest pods, copies of a class's
+# certificate; to apply something that is not there takes both. delete: those of earlier incarnations, and copies that a
+# class has given up.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
@@ -28,15 +29,16 @@
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, create, patch]
-# list, watch: which incarnation is there, and whether it is ready. create, delete: pods are replaced, never changed.
+# list, watch: which incarnation is there, and how it fares. create, delete: pods are replaced, never changed.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, create, delete]
-# list, watch: whether a claim is there. create, patch: the claim of a channel, and more room for it. Never deleted, likewise.
+# list, watch: whether somebody changed one. create, patch: the claim of a channel, and more room for it. Never deleted,
+# likewise.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [list, watch, create, patch]
-# list, watch, create, patch: who may talk to an ingest pod. Never deleted, likewise.
+# list, watch: whether somebody changed one. create, patch: who may talk to an ingest pod. Never deleted, likewise.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [list, watch, create, patch]
@@ -54,11 +56,11 @@
   resourceNames: [{{ include "onair.operator" . }}]
   verbs: [get, update]
 {{- if .Values.watchNamespaces }}
-# get: the root Secret, and those that classes name (certificates): their names are not known beforehand.
-# create: the root Secret, once. It is never changed or deleted.
+# get: the root Secret, and those that classes name (certificates); their names are not known beforehand. list, watch: when
+# one of them has changed; only metadata is asked for. create: the root Secret, once. It is never changed or deleted.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create]
+  verbs: [get, list, watch, create]
 {{- end }}
 {{- end }}
 
