@@ -30,10 +30,10 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    started = asyncio.Event()
+    started, sessions = asyncio.Event(), list[aiohttp.ClientSession]()
     running = asyncio.create_task(
         kopf.operator(
-            registry=_registry(source, world),
+            registry=_registry(source, world, sessions),
             settings=_settings(),
             standalone=True,
             # Without it Kopf asks who the user is, and in a container there is no such user.
@@ -58,6 +58,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     finally:
         for task in (starting, leaving, running):
             task.cancel()
+        # Kopf closes those that it leaves, and not those that it is made to leave.
+        await asyncio.gather(*(session.close() for session in sessions))
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:
@@ -66,12 +68,14 @@ def stop_at_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def _registry(source: Source, world: World) -> kopf.OperatorRegistry:
+def _registry(source: Source, world: World, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return await _session(source)
+        made = await _session(source)
+        sessions[:] = [*(session for session in sessions if not session.closed), made.aiohttp_session]
+        return made
 
     for resource, cache in (
         (LIVE_STREAMS, world.streams),
