@@ -115,13 +115,15 @@ class Operator:
 
     def until_it_rests(self, pods: int, patience: float = 600.0) -> float:
         """Seconds from its beginning until so many pods are followed and nothing waits for a worker."""
+        asked = time.monotonic()
         while True:
             self._lives()
             found = self.metrics()
-            if found["onair_operator_pods_connected"] >= pods and not self._works(found):
+            connected = found["onair_operator_pods_connected"]
+            if connected >= pods and not self._works(found):
                 return time.monotonic() - self.began
-            if time.monotonic() - self.began > patience:
-                raise SystemExit(f"the operator does not come to rest: {found}")
+            if time.monotonic() - asked > patience:
+                raise SystemExit(f"the operator does not come to rest; it follows {connected:.0f} pods")
             time.sleep(0.25)
 
     def metrics(self) -> dict[str, float]:

@@ -11,7 +11,6 @@ import datetime
 import logging
 import signal
 from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 import kopf
@@ -31,7 +30,7 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    started, sessions = asyncio.Event(), WeakSet[aiohttp.ClientSession]()
+    started, sessions = asyncio.Event(), list[aiohttp.ClientSession]()
     running = asyncio.create_task(
         kopf.operator(
             registry=_registry(source, world, sessions),
@@ -59,8 +58,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     finally:
         for task in (starting, leaving, running):
             task.cancel()
-        for session in sessions:  # one that is not left in order does not close its own
-            await session.close()
+        # Kopf closes those that it leaves, and not those that it is made to leave.
+        await asyncio.gather(*(session.close() for session in sessions))
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:
@@ -69,14 +68,14 @@ def stop_at_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def _registry(source: Source, world: World, sessions: WeakSet[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
+def _registry(source: Source, world: World, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        found = await _session(source)
-        sessions.add(found.aiohttp_session)
-        return found
+        made = await _session(source)
+        sessions[:] = [*(session for session in sessions if not session.closed), made.aiohttp_session]
+        return made
 
     for resource, cache in (
         (LIVE_STREAMS, world.streams),
@@ -122,7 +121,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = REQUEST_SECONDS
     settings.watching.connect_timeout = CONNECT_SECONDS
     settings.watching.reconnect_backoff = 1.0
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
     settings.queueing.idle_timeout = 0.1
     settings.process.ultimate_exiting_timeout = EXIT_SECONDS
     settings.persistence.diffbase_storage = _NoDiffs()

@@ -32,7 +32,7 @@ async def test_a_list_comes_in_pages(client: Client, server: ApiServer) -> None:
     server.lists += [page(7, pod("a", 3), following="more"), page(7, pod("b", 4))]
     found = await client.list_all(ALL)
     assert [item["metadata"]["name"] for item in found.items] == ["a", "b"] and found.resource_version == "7"
-    assert server.asked("limit") == ["500", "500"] and server.asked("continue") == ["more"]
+    assert server.asked("limit") == ["100", "100"] and server.asked("continue") == ["more"]
     assert server.asked("labelSelector") == ["a=b"] * 2 and server.asked("fieldSelector") == ["spec.nodeName=n"] * 2
 
 
@@ -40,7 +40,7 @@ async def test_a_list_that_went_out_of_date_is_begun_again_in_one_piece(client: 
     server.lists += [page(7, pod("a", 3), following="more"), refusal(410, "Expired"), page(9, pod("a", 8))]
     found = await client.list_all(ALL)
     assert [item["metadata"]["resourceVersion"] for item in found.items] == ["8"]
-    assert server.asked("limit") == ["500", "500"]
+    assert server.asked("limit") == ["100", "100"]
 
 
 async def test_metadata_only(client: Client, server: ApiServer) -> None:

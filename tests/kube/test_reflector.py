@@ -64,7 +64,7 @@ async def test_a_watch_goes_on_from_where_it_was(client: Client, server: ApiServ
     server.watches += [stream(bookmark(30), *end), stream(event("ADDED", pod("b", 31)), SILENT)]
     async with following(client) as follower:
         await follower.until(lambda: "b" in follower.names())
-    assert server.asked("resourceVersion")[:2] == ["7", "30"] and server.asked("limit") == ["500"]
+    assert server.asked("resourceVersion")[:2] == ["7", "30"] and server.asked("limit") == ["100"]
 
 
 async def test_what_vanished_while_the_position_was_forgotten_is_told(client: Client, server: ApiServer) -> None:

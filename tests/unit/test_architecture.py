@@ -20,6 +20,7 @@ PURE_FILES = (
     "core/onair_core/kube/frames.py",
     "core/onair_core/kube/resources.py",
     "core/onair_core/kube/store.py",
+    "operator/onair_operator/pods/answer.py",
     "operator/onair_operator/pods/errors.py",
     "operator/onair_operator/pods/lines.py",
     "operator/onair_operator/schedule.py",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from typing import Any
-from weakref import WeakSet
 
 import kopf
 import pytest
@@ -37,12 +36,12 @@ def world() -> World:
 
 
 def handlers(world: World) -> list[Any]:
-    registry = kopf_frame._registry(Source(), world, WeakSet())
+    registry = kopf_frame._registry(Source(), world, [])
     return list(registry._watching.get_all_handlers())
 
 
 def test_it_watches_the_primary_kinds_and_has_no_handlers_that_write(world: World) -> None:
-    registry = kopf_frame._registry(Source(), world, WeakSet())
+    registry = kopf_frame._registry(Source(), world, [])
     kinds = {handler.selector.any_name or handler.selector.plural for handler in handlers(world)}
     assert kinds == {"livestreams", "livestreamclasses", "assets"}
     for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):

@@ -35,7 +35,7 @@ from onair_core.kube.transport import Request, Transport
 
 Object = dict[str, Any]
 
-PAGE = 500
+PAGE = 100
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 
 

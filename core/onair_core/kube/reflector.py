@@ -66,8 +66,11 @@ class Reflector:
         self._handlers.append(handler)
 
     def get(self, key: Key) -> Object | None:
-        """The object as it was last heard of. It is shared: copy it before changing it."""
+        """The object as it was last heard of."""
         return self._store.get(key)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._store)
 
     def items(self) -> Iterator[tuple[Key, Object]]:
         return self._store.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -42,7 +41,7 @@ class Cache:
         self._learning = False
 
     def get(self, key: Key) -> Object | None:
-        """The object as it was last heard of. It is shared: copy it before changing it."""
+        """The object as it was last heard of."""
         reflector = self._of(key.namespace)
         return None if reflector is None else reflector.get(key)
 
@@ -51,7 +50,7 @@ class Cache:
             yield from reflector.items()
 
     def __iter__(self) -> Iterator[Key]:
-        return (key for key, _ in self.items())
+        return (key for reflector in self.reflectors.values() for key in reflector)
 
     def __len__(self) -> int:
         return sum(map(len, self.reflectors.values()))
@@ -98,22 +97,29 @@ class ByLabel:
     """The objects of a cache by namespace and the value of a label: a stream's children, for one."""
 
     def __init__(self, cache: Cache, label: str) -> None:
+        self._cache = cache
         self._label = label
-        self._found: defaultdict[Key, dict[Key, Object]] = defaultdict(dict)
+        self._found: dict[Key, tuple[Key, ...]] = {}
         cache.on_change(self._change, own=True)
 
     def of(self, namespace: str, value: str) -> list[Object]:
-        return list(self._found.get(Key(namespace, value), {}).values())
+        keys = self._found.get(Key(namespace, value), ())
+        return [found for key in keys if (found := self._cache.get(key)) is not None]
 
     def _change(self, key: Key, old: Object | None, new: Object | None) -> None:
         before, now = (None if found is None else self._value(found) for found in (old, new))
-        if before is not None and before != now:
+        if before == now:
+            return
+        if before is not None:
             group = Key(key.namespace, before)
-            self._found[group].pop(key, None)
-            if not self._found[group]:
-                del self._found[group]
-        if now is not None and new is not None:
-            self._found[Key(key.namespace, now)][key] = new
+            others = tuple(each for each in self._found.get(group, ()) if each != key)
+            if others:
+                self._found[group] = others
+            else:
+                self._found.pop(group, None)
+        if now is not None:
+            group = Key(key.namespace, now)
+            self._found[group] = (*self._found.get(group, ()), key)
 
     def _value(self, found: Object) -> str | None:
         value: str | None = (found["metadata"].get("labels") or {}).get(self._label)

@@ -1,15 +1,18 @@
 """One ingest pod's control port: `PodClient` asks, `EventStream` listens.
 
-The certificate is pinned: all pods share aiohttp's TLS context, and each connection is held against the fingerprint
-before anything is sent on it, the token least of all. There is a limit to everything that a pod can do: how long it
-takes, how much it says, what it makes the operator do (no redirects, no cookies, nothing is decompressed).
+The certificate is pinned: each connection is held against the fingerprint before anything is sent on it, the token
+least of all. There is a limit to everything that a pod can do: how long it takes, how much it says, what it makes the
+operator do (no redirects, no cookies, nothing is decompressed).
+
+What is asked now and then is asked by aiohttp. Event streams are open all the time, one for each pod, and have to be
+small: `pinned` and `answer`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,8 +34,10 @@ from onair_core.contract.control import (
     SIGN_OF_LIFE_SECONDS,
 )
 from onair_operator.desired.provision import ControlAccess
+from onair_operator.pods.answer import Answer
 from onair_operator.pods.errors import PodNonsense, PodRefused, PodUnreachable, printable
 from onair_operator.pods.lines import Batch, EventLines
+from onair_operator.pods.pinned import OTHER_CERTIFICATE, Pinned, pinned
 
 T = TypeVar("T")
 
@@ -42,6 +47,7 @@ Address = tuple[str, int]
 LONGEST_ANSWER = 1024 * 1024
 LONGEST_REFUSAL = 4096
 KEEP_ALIVE_SECONDS = 5.0
+HEADERS = {"User-Agent": "onair-operator", "Accept-Encoding": "identity"}
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -65,7 +71,7 @@ def pod_session() -> aiohttp.ClientSession:
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        headers={"User-Agent": "onair-operator", "Accept-Encoding": "identity"},
+        headers=HEADERS,
     )
 
 
@@ -79,9 +85,10 @@ class PodClient:
         self, session: aiohttp.ClientSession, address: Address, access: ControlAccess, patience: Patience = PATIENCE
     ) -> None:
         self._session = session
+        self._address = address
         self._base = URL.build(scheme="https", host=address[0], port=address[1])
         self._pin = aiohttp.Fingerprint(access.fingerprint)
-        self._authorization = f"Bearer {access.token}"
+        self._headers = {"Authorization": f"Bearer {access.token}"}
         self._patience = patience
 
     async def put(self, config: PodConfig) -> Applied:
@@ -104,12 +111,16 @@ class PodClient:
         """The events behind `after`, and those to come: `with await client.events(…) as stream`."""
         with _translated():
             async with asyncio.timeout(self._patience.answer):
-                response = await self._send("GET", EVENTS_PATH, query={"after": str(after)})
+                connection = await pinned(self._address, self._pin.fingerprint, self._patience.connect)
                 try:
-                    await _expect(response, (200,))
-                    return EventStream(response, after, self._patience.silence)
+                    answer = Answer(
+                        f"{EVENTS_PATH}?after={after}", {"Host": self._base.authority, **HEADERS, **self._headers}
+                    )
+                    connection.send(answer.request)
+                    body = await _answered(connection, answer)
+                    return EventStream(connection, answer, body, after, self._patience.silence)
                 except BaseException:
-                    response.close()
+                    connection.close()
                     raise
 
     async def _ask(
@@ -117,7 +128,7 @@ class PodClient:
     ) -> tuple[int, bytes]:
         with _translated():
             async with asyncio.timeout(self._patience.answer):
-                response = await self._send(method, path, body=body)
+                response = await self._send(method, path, body)
                 try:
                     await _expect(response, expected)
                     answer = await _read(response, LONGEST_ANSWER)
@@ -128,15 +139,12 @@ class PodClient:
                     response.release() if response.content.at_eof() else response.close()
         return response.status, answer
 
-    async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
         return await self._session.request(
             method,
             self._base.join(URL(path, encoded=True)),
-            params=query,
             data=body,
-            headers={"Authorization": self._authorization},
+            headers=self._headers,
             ssl=self._pin,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
@@ -146,19 +154,21 @@ class PodClient:
 class EventStream:
     """An open `GET /v1/events`: iterate over it for batches, of which those without events are signs of life.
 
-    It ends when the pod ends it, and raises `PodError`. Thousands of these are open at once.
+    `body`: what has come of it already. It ends when the pod ends it, and raises `PodError`.
     """
 
-    __slots__ = ("_clock", "_content", "_lines", "_response", "_silence", "config_hash")
+    __slots__ = ("_answer", "_clock", "_connection", "_first", "_lines", "_silence", "config_hash")
 
-    def __init__(self, response: aiohttp.ClientResponse, after: Cursor, silence: float) -> None:
-        given = response.headers.get(CONFIG_HEADER)
+    def __init__(self, connection: Pinned, answer: Answer, body: bytes, after: Cursor, silence: float) -> None:
+        given = answer.headers.pop(CONFIG_HEADER.lower(), None)
         if given is not None and _HASH.fullmatch(given) is None:
             raise PodNonsense(f"{CONFIG_HEADER} is no hash")
         self.config_hash = given
         """Of the configuration in force when the pod was asked; None: there is none."""
-        self._response = response
-        self._content = response.content
+        answer.headers.clear()
+        self._connection = connection
+        self._answer = answer
+        self._first = body
         self._silence = silence
         self._clock = asyncio.get_running_loop().time
         self._lines = EventLines(after, self._clock())
@@ -169,7 +179,7 @@ class EventStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._response.close()
+        self._connection.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -178,13 +188,42 @@ class EventStream:
         try:
             with _translated():
                 async with asyncio.timeout(self._silence):
-                    while chunk := await self._content.readany():
-                        batch = self._lines.feed(chunk, self._clock())
+                    while self._first or not self._answer.complete:
+                        batch = self._lines.feed(await self._more(), self._clock())
                         if batch is not None:
                             return batch
         except ValueError as error:
             raise PodNonsense(printable(str(error))) from None
         raise StopAsyncIteration
+
+    async def _more(self) -> bytes:
+        """What has come of the body; it may be nothing."""
+        if self._first:
+            body, self._first = self._first, b""
+            return body
+        received = await self._connection.receive()
+        body = self._answer.feed(received)
+        if not received and not self._answer.complete:
+            raise PodUnreachable("the connection was cut")
+        return body
+
+
+async def _answered(connection: Pinned, answer: Answer) -> bytes:
+    """Until it is 200; what is there of its body."""
+    body = b""
+    try:
+        while not answer.status or (answer.status != 200 and not answer.complete and len(body) < LONGEST_REFUSAL):
+            received = await connection.receive()
+            if not received and not answer.status:
+                raise PodUnreachable("the connection was cut")
+            body += answer.feed(received)
+            if not received:
+                break
+    except ValueError as error:
+        raise PodNonsense(f"no HTTP: {printable(str(error))}") from None
+    if answer.status != 200:
+        raise PodRefused(answer.status, body[:LONGEST_REFUSAL].decode(errors="replace"))
+    return body
 
 
 async def _expect(response: aiohttp.ClientResponse, expected: tuple[int, ...]) -> None:
@@ -216,10 +255,11 @@ def _translated() -> Iterator[None]:
     except TimeoutError:
         raise PodUnreachable("no answer in time") from None
     except aiohttp.ServerFingerprintMismatch:
-        raise PodUnreachable("another certificate than the pod's: somebody else is at its address") from None
+        raise PodUnreachable(OTHER_CERTIFICATE) from None
     except (aiohttp.ClientResponseError, HttpProcessingError) as error:
         raise PodNonsense(f"no HTTP: {printable(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
         raise PodUnreachable(printable(error.strerror or str(error.os_error))) from None
     except (aiohttp.ClientError, OSError) as error:
-        raise PodUnreachable(printable(f"{type(error).__name__}: {error}")) from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        raise PodUnreachable(printable(said)) from error
