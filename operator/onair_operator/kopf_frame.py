@@ -24,6 +24,7 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 EXIT_SECONDS = 10.0
 LEAVING_SECONDS = 1.0
+ENDING_SECONDS = 0.2
 
 
 async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event, leave: asyncio.Event) -> None:
@@ -58,6 +59,8 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     finally:
         for task in (starting, leaving, running):
             task.cancel()
+        # Its watches have to see that they are cancelled before they see that there is nothing to read from.
+        await asyncio.wait([running], timeout=ENDING_SECONDS)
         # Kopf closes those that it leaves, and not those that it is made to leave.
         await asyncio.gather(*(session.close() for session in sessions))
 
