@@ -128,7 +128,7 @@ def test_whatever_happens_the_store_ends_as_the_server_and_the_changes_add_up(st
 
     def apply(changes: list[Change]) -> None:
         for key, old, new in changes:
-            assert mirror.get(key) is old and not (old is None and new is None)
+            assert mirror.get(key) == old and not (old is None and new is None)
             mirror.pop(key, None) if new is None else mirror.__setitem__(key, new)
 
     def relist() -> None:
