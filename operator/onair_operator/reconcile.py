@@ -44,7 +44,7 @@ from onair_operator.desired.provision import Installation, Provision
 from onair_operator.desired.secrets import certificate_problem
 from onair_operator.journals import Journals
 from onair_operator.observe.secrets import SecretReader
-from onair_operator.observe.world import Children, World
+from onair_operator.observe.world import NOT_KNOWN_SECONDS, Children, World
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +113,8 @@ class StreamReconciler:
         if stream is None or "deletionTimestamp" in stream["metadata"]:
             self._forget(key)
             return None
+        if not self._world.knows(key.namespace):
+            return NOT_KNOWN_SECONDS
         channel = self._channel(key, stream["metadata"]["uid"])
         plan = await self._plan(stream)
         children = self._children(plan, channel)

@@ -10,6 +10,7 @@ from reconcile_stage import KEY, NOW, Stage
 
 from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, LIVE_STREAMS, PODS, SECRETS
+from onair_core.kube.store import Key
 from onair_operator.desired.pod import TAKEN
 
 E = EventType
@@ -245,6 +246,21 @@ def test_secrets_of_pods_that_are_gone_go_and_one_that_is_referred_to_stays() ->
         stage.declare(streamKey={"secretRef": {"name": "mine", "key": "streamKey"}})
         await stage.works()
         assert ("delete", "Secret", "keynote-stream-key") in stage.written()
+
+    run(story())
+
+
+def test_nothing_is_done_in_a_namespace_of_which_not_everything_is_known() -> None:
+    """Its pods may be there, and be live; what a recording is on may be there."""
+
+    async def story() -> None:
+        stage = Stage()
+        uid = await ready(stage)
+        await live(stage, uid)
+        stage.world.pods.reflectors[None].synced.clear()
+        stage.loses(PODS, stage.pod())
+        assert await stage.works() and await stage.assets.reconcile(Key(KEY.namespace, "b1"))
+        assert stage.written() == []
 
     run(story())
 
