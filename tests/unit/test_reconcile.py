@@ -231,6 +231,27 @@ def test_a_class_that_goes_ends_no_broadcast_that_its_claim_may_have_kept() -> N
     run(story())
 
 
+def test_a_class_that_gets_a_claim_keeps_no_broadcast_open_that_had_none() -> None:
+    """Its pod is gone with its emptyDir; the next one, on the claim, knows nothing of it and would never end it."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.cls("a")
+        uid = await ready(stage, className="a")
+        await live(stage, uid)
+        volume = {"persistentVolumeClaim": {"size": "1Gi"}}
+        stage.has(
+            LIVE_STREAM_CLASSES, {"metadata": {"name": "a", "generation": 2}, "spec": {"ingest": {"volume": volume}}}
+        )
+        await stage.works()
+        stage.loses(PODS, stage.pod())
+        await stage.works()
+        assert "broadcast" not in stage.status and stage.status["phase"] == "Idle"
+        assert not stage.asset("b1")["status"]["isLive"]
+
+    run(story())
+
+
 def test_secrets_of_pods_that_are_gone_go_and_one_that_is_referred_to_stays() -> None:
     async def story() -> None:
         stage = Stage()
