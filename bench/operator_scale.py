@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "cluster"
 import operator_cluster
 import uvloop
 from operator_cluster import Cluster, Operator
-from operator_streams import NAMESPACE, Streams
+from operator_streams import Streams, keys
 from operator_writes import Writes
 
 from onair_core.kube.client import Client
@@ -45,7 +45,7 @@ COLUMNS = (
     "edit → pod, ms: p50, p95, p99",
     "writes a create",
     "writes idle",
-    "restart → caught up, s",
+    "restart → all known, all caught up, s",
     "writes of the restart",
     "RSS: peak, settled, after the restart, MiB",
     "CPU: create, restart, idle a minute, s",
@@ -74,7 +74,7 @@ class Measurement:
 
     def __init__(self, cluster: Cluster, client: Client, streams: Streams, count: int, idle: float) -> None:
         self._cluster, self._client, self._streams = cluster, client, streams
-        self._names = [f"channel-{number}" for number in range(count)]
+        self._keys = keys(count)
         self._idle = idle
         self._writes = Writes(cluster.plane.site.audit_log, cluster.access.user)
         self.figures = Figures()
@@ -101,7 +101,8 @@ class Measurement:
         self._writes.since()
         with self._cluster.operator() as second:
             known = second.until_it_said("everything is known")
-            caught_up = second.until_it_rests(len(self._names))
+            self._until_followed()
+            caught_up = second.until_it_rests(len(self._keys))
             restarted = second.cpu
             await asyncio.sleep(SETTLING_SECONDS)
             again = self._writes.since()
@@ -117,9 +118,9 @@ class Measurement:
             self._troubles(second)
         figures.cells += [
             *edits,
-            f"{self._written / len(self._names):.2f}",
+            f"{self._written / len(self._keys):.2f}",
             _told(idle) or "0",
-            f"{caught_up:.1f}",
+            f"{known:.1f}, {caught_up:.1f}",
             _told(again) or "0",
             f"{peak:.0f}, {settled:.0f}, {after[0]:.0f}",
             f"{created:.0f}, {restarted:.1f}, {idle_cpu:.1f}",
@@ -128,8 +129,8 @@ class Measurement:
         return figures
 
     async def _create(self, operator: Operator) -> None:
-        count, spent, began = len(self._names), self._cluster.cpu(), time.monotonic()
-        await self._streams.create(self._names)
+        count, spent, began = len(self._keys), self._cluster.cpu(), time.monotonic()
+        await self._streams.create(self._keys)
         taken = time.monotonic() - began
         await self._streams.until("all are Ready", lambda: self._streams.ready >= count, 1200.0)
         seconds = self._streams.last_ready - began
@@ -138,12 +139,18 @@ class Measurement:
         told = ", ".join(f"{name} {used:.0f}" for name, used in sorted(others.items(), key=lambda each: -each[1]))
         self.figures.note(f"CPU seconds meanwhile: operator {operator.cpu:.1f}; {told}")
         self.figures.cells += [str(count), f"{seconds:.1f}", f"{count / seconds:.0f}"]
+        self._until_followed()
         rested = operator.until_it_rests(count) + operator.began - began
         self.figures.note(f"all pods followed and nothing to do after {rested:.1f} s")
         self._made = self._writes.since()
 
+    def _until_followed(self) -> None:
+        """So says who does not take the operator's time."""
+        while self._cluster.report()["following"] < len(self._keys):
+            time.sleep(0.1)
+
     def _per_create(self, late: Counter[str]) -> None:
-        made, count = self._made + late, len(self._names)
+        made, count = self._made + late, len(self._keys)
         self._written = made.total()
         each = ", ".join(f"{what} {number / count:.2f}" for what, number in sorted(made.items()))
         self.figures.note(f"writes a create: {each}")
@@ -160,9 +167,10 @@ class Measurement:
         chance = random.Random(1)
         observed, began = [], {}
         for number in range(EDITS):
-            name = chance.choice(self._names)
-            began[name] = (f"Edited {number}", (times := await self._streams.edit(name, f"Edited {number}"))[0])
-            observed.append(times[1] - times[0])
+            key, title = chance.choice(self._keys), f"Edited {number}"
+            asked, seen = await self._streams.edit(key, title)
+            began[key.name] = (title, asked)
+            observed.append(seen - asked)
         told = self._cluster.report()["titles"]
         missing = [name for name, (title, _) in began.items() if told.get(name, ("", 0))[0] != title]
         if missing:
@@ -173,7 +181,7 @@ class Measurement:
 
     async def _delete(self) -> float:
         began = time.monotonic()
-        await self._streams.delete(self._names)
+        await self._streams.delete(self._keys)
         taken = time.monotonic() - began
         await self._streams.until("all are deleted", lambda: not self._streams.known, 600.0)
         while any((left := await self._streams.children()).values()):
@@ -232,7 +240,8 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix="onair-bench-"))
         try:
             with operator_cluster.running(folder) as cluster:
-                cluster.plane.namespace(NAMESPACE)
+                for namespace in sorted({key.namespace for key in keys(count)}):
+                    cluster.plane.namespace(namespace)
                 rows.append(uvloop.run(measure(cluster, count, given.idle)).cells)
         finally:
             if given.keep is not None:

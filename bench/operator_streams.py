@@ -13,10 +13,15 @@ from onair_core.kube.resources import LIVE_STREAMS, NETWORK_POLICIES, PODS, SECR
 from onair_core.kube.store import Key
 from onair_operator.desired.labels import managed_selector
 
-NAMESPACE = "channels"
+IN_A_NAMESPACE = 100  # for each pod Kubernetes' controllers and scheduler go through all Services of its namespace
 CHILDREN = (PODS, SECRETS, SERVICES, NETWORK_POLICIES)
 AT_ONCE = 16
 MANAGER = "bench"
+
+
+def keys(count: int) -> list[Key]:
+    """Of so many streams."""
+    return [Key(f"channels-{number // IN_A_NAMESPACE}", f"channel-{number}") for number in range(count)]
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Streams:
     """All that there are, as a watch tells them; start `run` as a task."""
 
     client: Client
-    known: dict[str, Seen] = field(default_factory=dict)
+    known: dict[Key, Seen] = field(default_factory=dict)
     ready: int = 0
     last_ready: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,9 +51,9 @@ class Streams:
 
     def _change(self, key: Key, _old: Object | None, new: Object | None) -> None:
         if new is None:
-            del self.known[key.name]
+            del self.known[key]
         else:
-            seen = self.known.setdefault(key.name, Seen())
+            seen = self.known.setdefault(key, Seen())
             status = new.get("status") or {}
             conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
             seen.generation, seen.observed = new["metadata"]["generation"], status.get("observedGeneration", 0)
@@ -70,53 +75,45 @@ class Streams:
                 raise SystemExit(f"after {patience:.0f} s still not: {what}; {self.ready} are Ready") from None
         return time.monotonic()
 
-    async def create(self, names: Iterable[str]) -> None:
+    async def create(self, keys: Iterable[Key]) -> None:
         """As fast as the API server takes them."""
 
-        async def make(name: str) -> None:
-            metadata = {"name": name, "namespace": NAMESPACE}
+        async def make(key: Key) -> None:
+            metadata = {"name": key.name, "namespace": key.namespace}
             spec = {
-                "title": f"Channel {name}",
+                "title": f"Channel {key.name}",
                 "playback": [{"name": "main", "policy": "public"}],
                 "newAssetSettings": {"recording": True, "playback": [{"name": "main", "policy": "public"}]},
             }
             body = {"apiVersion": LIVE_STREAMS.api_version, "kind": "LiveStream", "metadata": metadata, "spec": spec}
             await self.client.create(LIVE_STREAMS, body, manager=MANAGER)
 
-        await at_once(names, make)
+        await at_once(keys, make)
 
-    async def edit(self, name: str, title: str) -> tuple[float, float]:
+    async def edit(self, key: Key, title: str) -> tuple[float, float]:
         """When that was asked for, and when status had seen it and nothing was left to do."""
-        before, began = self.known[name].generation, time.monotonic()
-        await self.client.patch(LIVE_STREAMS, name, NAMESPACE, {"spec": {"title": title}}, manager=MANAGER)
-
-        def is_observed() -> bool:
-            return self.known[name].observed > before
-
-        observed = await self.until(f"{name} is observed", is_observed, 60.0)
-        if not self.known[name].settled:
-            await self.until(f"{name} is settled", lambda: self.known[name].settled, 60.0)
+        before, began = self.known[key].generation, time.monotonic()
+        await self.client.patch(LIVE_STREAMS, key.name, key.namespace, {"spec": {"title": title}}, manager=MANAGER)
+        observed = await self.until(f"{key} is observed", lambda: self.known[key].observed > before, 60.0)
+        if not self.known[key].settled:
+            await self.until(f"{key} is settled", lambda: self.known[key].settled, 60.0)
         return began, observed
 
-    async def delete(self, names: Iterable[str]) -> None:
-        await at_once(names, lambda name: self.client.delete(LIVE_STREAMS, name, NAMESPACE))
+    async def delete(self, keys: Iterable[Key]) -> None:
+        await at_once(keys, lambda key: self.client.delete(LIVE_STREAMS, key.name, key.namespace))
 
     async def children(self) -> dict[str, int]:
         """How many there are, by kind."""
-        return {str(kind): await self._count(Selection(kind, NAMESPACE, managed_selector())) for kind in CHILDREN}
-
-    async def _count(self, selection: Selection) -> int:
-        # The API server counts what is behind the first page, but not with selectors.
-        whole = Selection(selection.resource, selection.namespace, selection.labels, metadata_only=True)
-        return len((await self.client.list_all(whole, limit=0)).items)
+        selections = (Selection(kind, labels=managed_selector(), metadata_only=True) for kind in CHILDREN)
+        return {str(each.resource): len((await self.client.list_all(each, limit=0)).items) for each in selections}
 
 
-async def at_once(names: Iterable[str], work: Callable[[str], Awaitable[object]]) -> None:
-    waiting = iter(list(names))
+async def at_once(keys: Iterable[Key], work: Callable[[Key], Awaitable[object]]) -> None:
+    waiting = iter(list(keys))
 
     async def worker() -> None:
-        for name in waiting:
-            await work(name)
+        for key in waiting:
+            await work(key)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):

@@ -152,6 +152,23 @@ def test_a_class_that_goes_leaves_its_streams_as_they_are(
     keynote.ready()
 
 
+def test_a_class_that_exposes_otherwise_gives_other_addresses(
+    operator: Operator, keynote: Channel, classes: MakeClass
+) -> None:
+    """Which node port it is, only the API server's answer says; nothing else comes after it."""
+    classes("exposed", ingest={"hostname": "ingest.example.com"})
+    keynote.declare(className="exposed")
+    keynote.ready()
+    operator.rests()
+    classes("exposed", ingest={"hostname": "ingest.example.com", "service": {"type": "NodePort"}})
+
+    def told() -> bool:
+        port = keynote.child("services", "keynote-ingest")["spec"]["ports"][0].get("nodePort")
+        return bool(keynote.status["ingest"]["rtmp"] == f"rtmp://ingest.example.com:{port}/app")
+
+    operator.until("status has the node port", told, 10)
+
+
 def test_a_class_for_others(operator: Operator, keynote: Channel, classes: MakeClass) -> None:
     classes("theirs", allowedNamespaces={"from": "Selector", "names": ["somewhere-else"]})
     keynote.declare(className="theirs")

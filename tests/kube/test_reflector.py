@@ -98,7 +98,7 @@ async def test_a_watch_that_is_open_again_is_no_trouble_before_it_brings_anythin
     client: Client, server: ApiServer
 ) -> None:
     server.lists.append(page(7))
-    server.watches += [refusal(503), refusal(503), stream(SILENT)]
+    server.watches += [*[refusal(503)] * 10, stream(SILENT)]  # long enough to be seen
     async with following(client) as follower:
         await follower.until(lambda: follower.reflector.trouble is not None)
         await follower.until(lambda: follower.reflector.trouble is None)

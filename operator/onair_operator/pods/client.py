@@ -78,17 +78,18 @@ def pod_session() -> aiohttp.ClientSession:
 class PodClient:
     """The control port at `address` (an IP address and a port) of the pod that has this `access`.
 
-    Everything raises `PodError`. Keep it for as long as the pod: connections are kept by it.
+    Everything raises `PodError`.
     """
+
+    __slots__ = ("_address", "_fingerprint", "_patience", "_session", "_token")
 
     def __init__(
         self, session: aiohttp.ClientSession, address: Address, access: ControlAccess, patience: Patience = PATIENCE
     ) -> None:
         self._session = session
         self._address = address
-        self._base = URL.build(scheme="https", host=address[0], port=address[1])
-        self._pin = aiohttp.Fingerprint(access.fingerprint)
-        self._headers = {"Authorization": f"Bearer {access.token}"}
+        self._fingerprint = access.fingerprint
+        self._token = access.token
         self._patience = patience
 
     async def put(self, config: PodConfig) -> Applied:
@@ -111,11 +112,10 @@ class PodClient:
         """The events behind `after`, and those to come: `with await client.events(…) as stream`."""
         with _translated():
             async with asyncio.timeout(self._patience.answer):
-                connection = await pinned(self._address, self._pin.fingerprint, self._patience.connect)
+                connection = await pinned(self._address, self._fingerprint, self._patience.connect)
                 try:
-                    answer = Answer(
-                        f"{EVENTS_PATH}?after={after}", {"Host": self._base.authority, **HEADERS, **self._headers}
-                    )
+                    headers = {"Host": self._base.authority, **HEADERS, **self._headers}
+                    answer = Answer(f"{EVENTS_PATH}?after={after}", headers)
                     connection.send(answer.request)
                     body = await _answered(connection, answer)
                     return EventStream(connection, answer, body, after, self._patience.silence)
@@ -145,10 +145,20 @@ class PodClient:
             self._base.join(URL(path, encoded=True)),
             data=body,
             headers=self._headers,
-            ssl=self._pin,
+            ssl=aiohttp.Fingerprint(self._fingerprint),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
         )
+
+    # Made when it is asked: thousands of clients only listen.
+
+    @property
+    def _base(self) -> URL:
+        return URL.build(scheme="https", host=self._address[0], port=self._address[1])
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
 
 
 class EventStream:
@@ -157,7 +167,18 @@ class EventStream:
     `body`: what has come of it already. It ends when the pod ends it, and raises `PodError`.
     """
 
-    __slots__ = ("_answer", "_clock", "_connection", "_first", "_lines", "_silence", "config_hash")
+    __slots__ = (
+        "_answer",
+        "_connection",
+        "_first",
+        "_lines",
+        "_listening",
+        "_loop",
+        "_silence",
+        "_since",
+        "_timer",
+        "config_hash",
+    )
 
     def __init__(self, connection: Pinned, answer: Answer, body: bytes, after: Cursor, silence: float) -> None:
         given = answer.headers.pop(CONFIG_HEADER.lower(), None)
@@ -170,8 +191,11 @@ class EventStream:
         self._answer = answer
         self._first = body
         self._silence = silence
-        self._clock = asyncio.get_running_loop().time
-        self._lines = EventLines(after, self._clock())
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._listening = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._lines = EventLines(after, self._since)
 
     def __enter__(self) -> Self:
         return self
@@ -180,32 +204,48 @@ class EventStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Batch:
+        self._listening, self._since = True, self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._silence, self._look)
         try:
-            with _translated():
-                async with asyncio.timeout(self._silence):
-                    while self._first or not self._answer.complete:
-                        batch = self._lines.feed(await self._more(), self._clock())
-                        if batch is not None:
-                            return batch
+            while (batch := self._batch()) is None:
+                await self._connection.more()
+            return batch
         except ValueError as error:
             raise PodNonsense(printable(str(error))) from None
-        raise StopAsyncIteration
+        except OSError as error:
+            raise PodUnreachable(printable(_said(error))) from error
+        finally:
+            self._listening = False
 
-    async def _more(self) -> bytes:
-        """What has come of the body; it may be nothing."""
-        if self._first:
-            body, self._first = self._first, b""
-            return body
-        received = await self._connection.receive()
-        body = self._answer.feed(received)
-        if not received and not self._answer.complete:
-            raise PodUnreachable("the connection was cut")
-        return body
+    def _batch(self) -> Batch | None:
+        """What has come, if that is a whole line."""
+        body, self._first = self._first, b""
+        if not body:
+            if self._answer.complete:
+                raise StopAsyncIteration
+            received = self._connection.take()
+            if not received and not self._connection.ended:
+                return None
+            body = self._answer.feed(received)
+            if not received and not self._answer.complete:
+                raise PodUnreachable("the connection was cut")
+        return self._lines.feed(body, self._loop.time())
+
+    def _look(self) -> None:
+        """Whether it is too long that somebody waits for a line. One timer, not one for each line."""
+        left = self._since + self._silence - self._loop.time() if self._listening else self._silence
+        if left <= 0:
+            self._connection.fail(PodUnreachable("no answer in time"))
+        else:
+            self._timer = self._loop.call_later(left, self._look)
 
 
 async def _answered(connection: Pinned, answer: Answer) -> bytes:
@@ -261,5 +301,8 @@ def _translated() -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise PodUnreachable(printable(error.strerror or str(error.os_error))) from None
     except (aiohttp.ClientError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-        raise PodUnreachable(printable(said)) from error
+        raise PodUnreachable(printable(_said(error))) from error
+
+
+def _said(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"

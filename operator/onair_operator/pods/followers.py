@@ -149,7 +149,7 @@ class Followers:
         return PodClient(self._session, address, access, self._patience)
 
     def _begin(self, follower: Follower, *, behind: asyncio.Task[None] | None = None) -> asyncio.Task[None]:
-        return asyncio.create_task(_run(follower, behind))
+        return asyncio.create_task(follower.run() if behind is None else _run_behind(behind, follower))
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._ending.add(task)
@@ -166,8 +166,7 @@ class Followers:
             _log.exception("nobody was told of news", stream=str(known.stream))
 
 
-async def _run(follower: Follower, behind: asyncio.Task[None] | None) -> None:
+async def _run_behind(behind: asyncio.Task[None], follower: Follower) -> None:
     """`behind`: what read for it before, and has to end first."""
-    if behind is not None:
-        await asyncio.wait([behind])
+    await asyncio.wait([behind])
     await follower.run()

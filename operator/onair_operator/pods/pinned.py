@@ -65,9 +65,9 @@ class Pinned(asyncio.Protocol):
     async def known(self) -> None:
         """Until it is certain who is there. Raises `OSError`, `PodUnreachable`."""
         while not self._known:
-            if self._error is None and self._ended:
-                raise ConnectionResetError("the connection has ended")
-            await self._more()
+            if self._ended:
+                raise self._error or ConnectionResetError("the connection has ended")
+            await self.more()
 
     def send(self, data: bytes) -> None:
         """Little enough not to wait for anybody."""
@@ -78,9 +78,13 @@ class Pinned(asyncio.Protocol):
             self._flush()
 
     async def receive(self) -> bytes:
-        """What has come; nothing at the end. Raises `OSError`."""
-        while not self._unread and not self._ended:
-            await self._more()
+        """What has come; nothing at the end. Raises `OSError`, `PodUnreachable`."""
+        while not (received := self.take()) and not self._ended:
+            await self.more()
+        return received
+
+    def take(self) -> bytes:
+        """What has come, without waiting. At an end that was none, raises `OSError`, `PodUnreachable`."""
         received, self._unread = self._unread, b""
         if not received and self._error is not None:
             raise self._error
@@ -89,18 +93,26 @@ class Pinned(asyncio.Protocol):
             self._transport.resume_reading()
         return received
 
+    @property
+    def ended(self) -> bool:
+        """Nothing more comes."""
+        return self._ended
+
+    def more(self) -> asyncio.Future[None]:
+        """Until there is something to take, or the end. For one at a time."""
+        self._waiting = asyncio.get_running_loop().create_future()
+        if self._unread or self._ended:
+            self._wake()
+        return self._waiting
+
+    def fail(self, error: Exception) -> None:
+        """Whoever waits is told so."""
+        self._end(error)
+        self.close()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-    async def _more(self) -> None:
-        if self._error is not None:
-            raise self._error
-        self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
 
     # What the loop calls.
 
@@ -128,8 +140,7 @@ class Pinned(asyncio.Protocol):
         except ssl.SSLWantReadError:
             pass
         except (OSError, PodUnreachable) as error:
-            self._end(error)
-            self.close()
+            self.fail(error)
             return
         self._flush()
         self._wake()
