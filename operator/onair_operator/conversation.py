@@ -50,10 +50,6 @@ class Conversation:
         for uid in tuple(channel.followed):
             self._leave(channel, uid)
 
-    def hears(self, pod: Object) -> bool:
-        """Whether what it tells is being read."""
-        return self._followers.is_connected(pod["metadata"]["uid"])
-
     def told(self, channel: Channel) -> list[Journal]:
         """What has been read and not taken."""
         return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import signal
 import socket
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from onair_operator.apply.writer import Writer
 from onair_operator.conversation import Conversation
 from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
-from onair_operator.kopf_frame import run_kopf, stop_at_signals
+from onair_operator.kopf_frame import run_kopf
 from onair_operator.lease import Election, LeaseLost
 from onair_operator.metrics import LEADING, StreamsCollector, observe
 from onair_operator.observe.secrets import SecretReader
@@ -70,7 +71,8 @@ class Options:
 async def serve(options: Options) -> None:
     """Runs until SIGINT or SIGTERM. Raises `StartError`, `LeaseLost`, `KubeError`."""
     stop = asyncio.Event()
-    stop_at_signals(stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     health = Health()
     try:
         source = find(options.kubeconfig, options.context)
@@ -175,7 +177,7 @@ class Leader:
         leave = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(queue.run(), name="work") for queue in queues]
-            group.create_task(run_kopf(source, self._scope, self.world, stop, leave), name="kopf")
+            group.create_task(run_kopf(source, self._scope, self.world, leave), name="kopf")
             await stop.wait()
             log.info("stopping")
             await asyncio.gather(*(queue.stop(GRACE_SECONDS) for queue in queues))

@@ -213,7 +213,8 @@ class StreamReconciler:
         late = overdue(pods[0], self._wall())
         if late is None:
             return None
-        return LEAVING_SECONDS if late > 0 and self._conversation.hears(pods[0]) else max(-late, 0.0)
+        answers = pods[0]["metadata"]["name"] in self._conversation.answering(children)
+        return LEAVING_SECONDS if late > 0 and answers else max(-late, 0.0)
 
     # Which pod.
 

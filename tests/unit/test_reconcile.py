@@ -145,6 +145,9 @@ def test_a_pod_whose_node_is_gone_ends_its_broadcast_when_it_is_overdue() -> Non
         again = await stage.works()
         assert stage.status["connected"] and again is not None and again <= 2, "it does still tell"
         stage.pods.connected.clear()
+        await stage.works()
+        assert stage.status["connected"], "nor is it given up by an operator that has not asked it yet"
+        stage.pods.troubles[uid] = "no answer in time"
         await asyncio.sleep(1.05)
         await stage.works()
         assert not stage.status["connected"] and "broadcast" not in stage.status
