@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from onair_core.kube.login import Source
 from onair_core.kube.resources import ASSETS, LIVE_STREAM_CLASSES, LIVE_STREAMS, Resource
@@ -35,6 +36,7 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
         kopf.operator(
             registry=_registry(source, world),
             settings=_settings(),
+            memories=_NoMemories(),
             standalone=True,
             # Without it Kopf asks who the user is, and in a container there is no such user.
             identity="onair-operator",  # type: ignore[arg-type]  # its type is not public
@@ -123,6 +125,13 @@ def _settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.persistence.progress_storage = _NoProgress()
     return settings
+
+
+class _NoMemories(ResourceMemories):
+    """What Kopf would keep of each object, for handlers that it tries again, daemons and timers: there are none."""
+
+    async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
+        return await super().recall(raw_body, **options | {"ephemeral": True})
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
