@@ -17,7 +17,8 @@ _ACKNOWLEDGE_EVENTS = 100
 class Channel:
     """`followed`: uids of pods, with the numbers of their incarnations; `drained`: of those that begin no broadcast any
     more, with their newest event; `completed`: the broadcast that was told to end; `told_at`: when status last got
-    events (the loop's clock); `acknowledged`: up to where the pod has been told that its journal is taken.
+    events (the loop's clock); `acknowledged`: up to where the pod has been told that its journal is taken;
+    `unanswered`: how often it was told of a change or drained without an answer.
     """
 
     uid: str
@@ -27,6 +28,7 @@ class Channel:
     completed: str | None = None
     told_at: float = float("-inf")
     acknowledged: Cursor = field(default_factory=Cursor)
+    unanswered: int = 0
 
     def may_forget(self, taken: Cursor) -> bool:
         """Whether to tell the pod how much of its journal is taken: now and then, so that it does not grow."""

@@ -68,9 +68,11 @@ class Conversation:
             self._followers.taken(uid, upto)
 
     def answering(self, children: Children) -> frozenset[str]:
-        """The names of the pods whose journals are being read."""
+        """The names of the pods whose journals are being read, or which nobody has failed to reach yet."""
         return frozenset(
-            pod["metadata"]["name"] for pod in children.pods if self._followers.is_connected(pod["metadata"]["uid"])
+            pod["metadata"]["name"]
+            for pod in children.pods
+            if self._followers.is_connected(pod["metadata"]["uid"]) or self._is_asked(pod)
         )
 
     def broadcasting(self, channel: Channel, pod: Object | None, status: Object, taken: Cursor) -> Broadcasting:
@@ -79,7 +81,7 @@ class Conversation:
         if "broadcast" in status:
             return Broadcasting.LIVE
         if not self._followers.is_connected(uid):
-            return Broadcasting.UNKNOWN
+            return Broadcasting.ASKED if pod is not None and self._is_asked(pod) else Broadcasting.UNKNOWN
         newest = channel.drained.get(uid)
         return Broadcasting.DRAINED if newest is not None and newest <= taken else Broadcasting.IDLE
 
@@ -136,6 +138,10 @@ class Conversation:
         for problem in applied.problems:
             log.warning("an ingest pod has a problem", pod=metadata["name"], problem=problem)
         return None
+
+    def _is_asked(self, pod: Object) -> bool:
+        """Whether the first try to reach it has not ended."""
+        return runs(pod) and self._followers.trouble(pod["metadata"]["uid"]) is None
 
     def _leave(self, channel: Channel, uid: str) -> None:
         self._followers.leave(uid)

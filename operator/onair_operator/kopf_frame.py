@@ -25,16 +25,17 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 EXIT_SECONDS = 10.0
 LEAVING_SECONDS = 1.0
+ENDING_SECONDS = 0.2
 
 
 async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event, leave: asyncio.Event) -> None:
     """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
     # It says INFO of each event.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    started = asyncio.Event()
+    started, sessions = asyncio.Event(), list[aiohttp.ClientSession]()
     running = asyncio.create_task(
         kopf.operator(
-            registry=_registry(source, world),
+            registry=_registry(source, world, sessions),
             settings=_settings(),
             memories=_NoMemories(),
             standalone=True,
@@ -60,6 +61,10 @@ async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Eve
     finally:
         for task in (starting, leaving, running):
             task.cancel()
+        # Its watches have to see that they are cancelled before they see that there is nothing to read from.
+        await asyncio.wait([running], timeout=ENDING_SECONDS)
+        # Kopf closes those that it leaves, and not those that it is made to leave.
+        await asyncio.gather(*(session.close() for session in sessions))
 
 
 def stop_at_signals(stop: asyncio.Event) -> None:
@@ -68,12 +73,14 @@ def stop_at_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def _registry(source: Source, world: World) -> kopf.OperatorRegistry:
+def _registry(source: Source, world: World, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return await _session(source)
+        made = await _session(source)
+        sessions[:] = [*(session for session in sessions if not session.closed), made.aiohttp_session]
+        return made
 
     for resource, cache in (
         (LIVE_STREAMS, world.streams),

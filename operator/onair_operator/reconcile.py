@@ -10,15 +10,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import random
 from typing import Any
 
 import structlog
 
-from onair_core.kube.errors import BadRequest, Forbidden, Invalid, NotFound
+from onair_core.backoff import Backoff
+from onair_core.kube.errors import ApiError, BadRequest, Forbidden, Invalid, NotFound
 from onair_core.kube.resources import LIVE_STREAMS
 from onair_core.kube.store import Key
 from onair_core.manifests import COMPLETE
-from onair_operator.apply.children import apply_children, create_pod, prune, remove_pods
+from onair_operator.apply.children import apply_children, create_pod, prune, remove_pods, service_waits
 from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
 from onair_operator.channel import Channel
 from onair_operator.conversation import Conversation
@@ -36,7 +38,7 @@ from onair_operator.decide.pods import overdue, pod_verdict, runs
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
-from onair_operator.desired.addresses import address_pending, ingest_addresses, playback_url
+from onair_operator.desired.addresses import address_pending, exposure, ingest_addresses, playback_url
 from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
 from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
 from onair_operator.desired.provide import provide
@@ -55,7 +57,12 @@ TELLING_SECONDS = 1.0
 # What nobody tells of when it changes is looked at again after so many seconds.
 REFUSED_SECONDS = 30.0
 LEAVING_SECONDS = 2.0
-NOT_ANSWERING_SECONDS = 5.0
+NOT_ANSWERING = Backoff(5.0, 120.0)
+
+# The API server says no, and will say so again: to what it is, or to whose it is.
+_REFUSALS = (BadRequest, Forbidden, Invalid)
+_EXCEEDED = "exceeded quota"
+_SERVICE_PENDING = Verdict(True, "BroadcastRunning", "The Service is changed when the broadcast has ended.")
 
 
 @dataclass(slots=True)
@@ -65,7 +72,17 @@ class Outcome:
     blocked: Verdict | None = None
     under_way: Verdict | None = None
     unheard: Verdict | None = None
+    pending: Verdict | None = None
     again: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of what the pods told: the status after it. `refused`: why it could not be taken in."""
+
+    status: Object
+    again: float | None = None
+    refused: Verdict | None = None
 
 
 class StreamReconciler:
@@ -100,25 +117,26 @@ class StreamReconciler:
             return None
         channel = self._channel(key, stream["metadata"]["uid"])
         plan = await self._plan(stream)
-        children = self._world.children(key, channel.uid, service_name(key.name))
+        children = self._children(plan, channel)
         before = stream.get("status") or {}
         self._conversation.follow(channel, plan.ref, children, taken_by(before))
 
-        status, again = await self._take_in(channel, stream, plan, children)
-        decision = await self._decide(channel, plan, children, status)
+        heard = await self._take_in(channel, stream, plan, children)
+        decision = await self._decide(channel, plan, children, heard.status)
         if decision.create:
             # The next pod begins its epochs behind what status has by then: nothing of the last one may be missing.
-            status, again = await self._take_in(channel, stream, plan, children, at_once=True)
-            decision = self._decision(channel, plan, children, status)
-        provision = self._provision(channel, plan, children, status, decision.current)
+            heard = await self._take_in(channel, stream, plan, children, at_once=True)
+            decision = self._decision(channel, plan, children, heard.status)
+        provision = self._provision(channel, plan, children, heard.status, decision.current)
         outcome = Outcome()
-        if _is_provisioned(plan):
-            outcome = await self._make(channel, plan, provision, children, decision)
+        if _is_provisioned(plan) and not (decision.create and heard.refused):
+            outcome = await self._make(channel, plan, provision, children, decision, heard.status)
             pod = _pod(children, provision.incarnation)
-            await self._conversation.complete(channel, pod, _to_complete(stream, status))
+            await self._conversation.complete(channel, pod, _to_complete(stream, heard.status))
+        outcome.blocked = outcome.blocked or heard.refused
 
-        await self._write_status(channel, stream, plan, provision, status, decision, outcome)
-        return min((seconds for seconds in (again, outcome.again) if seconds is not None), default=None)
+        await self._write_status(channel, stream, plan, provision, heard.status, decision, outcome)
+        return min((seconds for seconds in (heard.again, outcome.again) if seconds is not None), default=None)
 
     # What it shall be.
 
@@ -155,12 +173,12 @@ class StreamReconciler:
 
     async def _take_in(
         self, channel: Channel, stream: Object, plan: Plan, children: Children, *, at_once: bool = False
-    ) -> tuple[Object, float | None]:
+    ) -> Heard:
         journals = self._conversation.told(channel)
         status = own_part(stream.get("status") or {})
         wait = channel.told_at + TELLING_SECONDS - _loop_time()
         if journals and wait > 0 and not at_once:
-            return status, wait
+            return Heard(status, wait)
         # Without its class nobody knows where it records.
         keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
         left = None if "broadcast" not in status or keeps_volume else self._left_to(status["broadcast"], children)
@@ -168,8 +186,12 @@ class StreamReconciler:
         if journals or lost:
             channel.told_at = _loop_time()
         provision = self._provision(channel, plan, children, status, None)
-        status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
-        return status, None if lost else left
+        try:
+            status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
+        except _REFUSALS as error:
+            # Of an Asset, by a quota for one. What else there is to do must not wait for that: a key may be reset.
+            return Heard(status, REFUSED_SECONDS, _refused(error))
+        return Heard(status, None if lost else left)
 
     def _left_to(self, broadcast: Object, children: Children) -> float | None:
         """For how many seconds the pod of the open broadcast may still tell of it; None: nobody has deleted it."""
@@ -207,13 +229,50 @@ class StreamReconciler:
     # Making it so.
 
     async def _make(
-        self, channel: Channel, plan: Plan, provision: Provision, children: Children, decision: Decision
+        self,
+        channel: Channel,
+        plan: Plan,
+        provision: Provision,
+        children: Children,
+        decision: Decision,
+        status: Object,
+    ) -> Outcome:
+        outcome = await self._make_children(channel, plan, provision, children, decision, status)
+        now = self._children(plan, channel)
+        pod = _pod(now, provision.incarnation)
+        if outcome.blocked is None and outcome.under_way is None:
+            outcome.under_way = _under_way(decision, pod, provision, now.service)
+        # Whatever the cluster refuses: a publisher whose key was reset has to go. A pod that is to end stays drained.
+        stays = decision.current is not None and decision.step in (Step.KEEP, Step.WAIT)
+        if stays and pod is not None and runs(pod):
+            outcome.unheard = await self._conversation.configure(
+                channel, pod, provision.config, taken_by(self._status_of(provision))
+            )
+        if outcome.unheard is None and decision.step is not Step.DRAIN:
+            channel.unanswered = 0
+        else:
+            # Each try may take a worker for as long as a pod may take to answer; whoever connects is news at once.
+            channel.unanswered += 1
+            outcome.again = NOT_ANSWERING.delay(channel.unanswered, random())  # noqa: S311 - spreads load
+        if exposure(provision.cls, now.service) != provision.exposed:
+            outcome.again = 0.0  # what the API server answered is no news to anybody, and addresses come from it
+        return outcome
+
+    async def _make_children(
+        self,
+        channel: Channel,
+        plan: Plan,
+        provision: Provision,
+        children: Children,
+        decision: Decision,
+        status: Object,
     ) -> Outcome:
         certificate, problem = await self._certificate(provision)
         if problem is not None:
             return Outcome(blocked=problem)
+        waits = "broadcast" in status and service_waits(children.service, provision)
         try:
-            await apply_children(self._writer, provision, certificate)
+            await apply_children(self._writer, provision, certificate, but_service=waits)
             await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
@@ -223,18 +282,17 @@ class StreamReconciler:
             return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
         except StillLeaving as error:
             return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
-        except (BadRequest, Forbidden, Invalid) as error:
-            return Outcome(blocked=Verdict(False, "Refused", error.message), again=REFUSED_SECONDS)
-        now = self._world.children(Key(plan.ref.namespace, plan.ref.name), channel.uid, service_name(plan.ref.name))
-        pod = _pod(now, provision.incarnation)
-        outcome = Outcome(under_way=_under_way(decision, pod, provision, now.service))
-        if decision.step in (Step.KEEP, Step.WAIT) and pod is not None and runs(pod):
-            outcome.unheard = await self._conversation.configure(
-                channel, pod, provision.config, taken_by(self._status_of(provision))
-            )
-        if outcome.unheard is not None or decision.step is Step.DRAIN:
-            outcome.again = NOT_ANSWERING_SECONDS
-        return outcome
+        except _REFUSALS as error:
+            refused = _refused(error)
+            if _EXCEEDED in error.message and _is_stopping(self._children(plan, channel)):
+                # A pod that has been replaced counts until it is gone; its end is an event.
+                return Outcome(under_way=refused, again=REFUSED_SECONDS)
+            return Outcome(blocked=refused, again=REFUSED_SECONDS)
+        return Outcome(pending=_SERVICE_PENDING if waits else None)
+
+    def _children(self, plan: Plan, channel: Channel) -> Children:
+        key = Key(plan.ref.namespace, plan.ref.name)
+        return self._world.children(key, channel.uid, service_name(key.name))
 
     async def _certificate(self, provision: Provision) -> tuple[Object | None, Verdict | None]:
         """The class's certificate. One that has gone missing is told by the class, not by streams that have a copy."""
@@ -272,7 +330,7 @@ class StreamReconciler:
                 blocked=outcome.blocked,
                 under_way=outcome.under_way,
                 unheard=unheard,
-                update_pending=update_pending(decision),
+                update_pending=update_pending(decision, also=outcome.pending),
             )
             status = _provisioned_status(status, plan, provision, generation)
             if outcome.blocked is None:
@@ -343,6 +401,14 @@ def _under_way(decision: Decision, pod: Object | None, provision: Provision, ser
     if address_pending(provision.cls, service):
         return Verdict(False, "AddressPending", "The load balancer of the Service has no address yet.")
     return None
+
+
+def _refused(error: ApiError) -> Verdict:
+    return Verdict(False, "Refused", error.message)
+
+
+def _is_stopping(children: Children) -> bool:
+    return any("deletionTimestamp" in pod["metadata"] for pod in children.pods)
 
 
 def _loop_time() -> float:

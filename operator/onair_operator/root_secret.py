@@ -18,7 +18,15 @@ import structlog
 
 from onair_core.identity import ROOT_SECRET_BYTES
 from onair_core.kube.client import Client, Selection
-from onair_core.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from onair_core.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    KubeError,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+    Unreachable,
+)
 from onair_core.kube.resources import LIVE_STREAMS, SECRETS
 from onair_operator.apply.writer import MANAGER, STATUS_MANAGER
 from onair_operator.decide.conditions import Verdict
@@ -35,32 +43,43 @@ AGAIN_SECONDS = 10.0
 
 
 async def root_secret(client: Client, scope: Scope, name: str) -> bytes:
-    """The root secret, as soon as there is one. Raises `KubeError`, but not for one that is missing or unusable."""
+    """The root secret, as soon as there is one. Raises `KubeError`, but not for one that is missing or unusable, nor
+    while the API server is in trouble.
+    """
     while True:
         try:
-            found = await client.get(SECRETS, name, scope.installation)
-        except NotFound:
-            if not await _channels_exist(client, scope):
-                await _create(client, scope.installation, name)
-                continue
-            problem = Verdict(
-                False,
-                "RootSecretMissing",
-                f"Secret {name} in namespace {scope.installation} is missing: with another one all stream keys and "
-                "playback IDs would change. Restore it from a backup.",
-            )
-        else:
-            if (root := _content(found)) is not None:
-                return root
-            problem = Verdict(
-                False,
-                "RootSecretUnusable",
-                f"Secret {name} in namespace {scope.installation} has to have at least {ROOT_SECRET_BYTES} bytes as "
-                f"{KEY}. Restore it from a backup.",
-            )
-        log.error("no channel can be worked on", reason=problem.reason, problem=problem.message)
-        await _tell_everybody(client, scope, problem)
+            found = await _look(client, scope, name)
+            if isinstance(found, bytes):
+                return found
+            log.error("no channel can be worked on", reason=found.reason, problem=found.message)
+            await _tell_everybody(client, scope, found)
+        except (Unreachable, Unavailable, TooManyRequests) as error:
+            log.warning("the root secret cannot be had", error=str(error))
         await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _look(client: Client, scope: Scope, name: str) -> bytes | Verdict:
+    """What it is, or why there is none; one is made where nothing can have come from another."""
+    try:
+        found = await client.get(SECRETS, name, scope.installation)
+    except NotFound:
+        if not await _channels_exist(client, scope):
+            await _create(client, scope.installation, name)
+            return await _look(client, scope, name)
+        return Verdict(
+            False,
+            "RootSecretMissing",
+            f"Secret {name} in namespace {scope.installation} is missing: with another one all stream keys and "
+            "playback IDs would change. Restore it from a backup.",
+        )
+    if (root := _content(found)) is not None:
+        return root
+    return Verdict(
+        False,
+        "RootSecretUnusable",
+        f"Secret {name} in namespace {scope.installation} has to have at least {ROOT_SECRET_BYTES} bytes as "
+        f"{KEY}. Restore it from a backup.",
+    )
 
 
 def _content(secret: Object) -> bytes | None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from operator_process import INSTALLATION, Channel, Operator, everywhere, path_of
+from operator_process import INSTALLATION, Channel, Operator, clear, everywhere, path_of
 
 from kubelab.access import Access
 from kubelab.nodeless import ControlPlane
@@ -25,7 +25,9 @@ def account(shared_control_plane: ControlPlane, crds: None) -> Access:
 def running(
     shared_control_plane: ControlPlane, account: Access, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
-    """One operator for all tests of a module."""
+    """One operator for all tests of a module. Of the whole cluster: what other tests have left there is not for it."""
+    shared_control_plane.ensure()
+    clear(shared_control_plane)
     found = Operator(shared_control_plane, account, tmp_path_factory.mktemp("operator"))
     found.start()
     try:

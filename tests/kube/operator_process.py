@@ -234,8 +234,8 @@ class Channel:
             },
         )
 
-    def delete(self) -> None:
-        self.plane.api.ask("DELETE", self.path)
+    def delete(self, propagation: str = "Background") -> None:
+        self.plane.api.ask("DELETE", self.path, {"propagationPolicy": propagation})
 
     def touch(self, value: str = "1") -> None:
         """Something that is none of OnAir's business changes."""
@@ -332,3 +332,11 @@ def delete(plane: ControlPlane, path: str) -> None:
 
 def delete_class(plane: ControlPlane, name: str) -> None:
     delete(plane, f"{_ONAIR}/livestreamclasses/{name}")
+
+
+def clear(plane: ControlPlane) -> None:
+    """No LiveStreams and no classes, anywhere."""
+    namespaces = {item["metadata"]["namespace"] for item in plane.api.get(f"{_ONAIR}/livestreams")["items"]}
+    for namespace in namespaces:
+        plane.api.ask("DELETE", path_of("livestreams", namespace))
+    plane.api.ask("DELETE", f"{_ONAIR}/livestreamclasses")

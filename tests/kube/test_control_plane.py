@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def named(namespace: str, name: str, **more: object) -> Object:
 def test_a_killed_run_leaves_nothing_running(tmp_path: Path, control_plane: ControlPlane) -> None:
     ports = map(str, free_ports(nodeless.PORTS))
     command = [sys.executable, "-c", RUN, str(tmp_path / "plane"), *ports]
-    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     assert run.stdout
     started = [Process.of("?", int(pid)) for pid in run.stdout.readline().split()]
     assert len(started) == 2 and all(process.lives() for process in started)

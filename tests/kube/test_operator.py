@@ -200,14 +200,16 @@ def test_a_foreign_secret_is_left_alone_until_it_goes(
 # Deleted.
 
 
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 def test_what_is_deleted_takes_its_children_along(
-    control_plane: ControlPlane, operator: Operator, keynote: Channel, namespace: str
+    operator: Operator, keynote: Channel, namespace: str, propagation: str
 ) -> None:
+    """In the foreground the LiveStream stays until its children are gone: nobody makes them again."""
     keynote.declare()
     keynote.ready()
     operator.rests()
     before = operator.writes(namespace)
-    keynote.delete()
+    keynote.delete(propagation)
     operator.until("its children are gone", lambda: not keynote.children())
     operator.until("it is forgotten", lambda: not operator.metric("onair_operator_live_streams"))
     operator.rests()

@@ -4,7 +4,9 @@ that changes.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from operator_process import (
@@ -150,6 +152,23 @@ def test_a_class_that_goes_leaves_its_streams_as_they_are(
     keynote.ready()
 
 
+def test_a_class_that_exposes_otherwise_gives_other_addresses(
+    operator: Operator, keynote: Channel, classes: MakeClass
+) -> None:
+    """Which node port it is, only the API server's answer says; nothing else comes after it."""
+    classes("exposed", ingest={"hostname": "ingest.example.com"})
+    keynote.declare(className="exposed")
+    keynote.ready()
+    operator.rests()
+    classes("exposed", ingest={"hostname": "ingest.example.com", "service": {"type": "NodePort"}})
+
+    def told() -> bool:
+        port = keynote.child("services", "keynote-ingest")["spec"]["ports"][0].get("nodePort")
+        return bool(keynote.status["ingest"]["rtmp"] == f"rtmp://ingest.example.com:{port}/app")
+
+    operator.until("status has the node port", told, 10)
+
+
 def test_a_class_for_others(operator: Operator, keynote: Channel, classes: MakeClass) -> None:
     classes("theirs", allowedNamespaces={"from": "Selector", "names": ["somewhere-else"]})
     keynote.declare(className="theirs")
@@ -184,6 +203,42 @@ def test_of_two_default_classes_the_newest_counts(
     written = [(verb, kind, name) for verb, kind, name, _ in operator.writes()[len(before) :]]
     assert len(written) <= 2 + 1, "the new one, and whoever is the default no longer"
     assert keynote.status["className"] == bound, "it was bound once"
+
+
+def test_addresses_follow_the_service(
+    control_plane: ControlPlane, operator: Operator, keynote: Channel, classes: MakeClass
+) -> None:
+    """Its port is known when it is made, its address when a load balancer has told: nothing else happens then."""
+
+    def named(kind: str, **more: object) -> None:
+        classes("exposed", ingest={"service": {"type": kind}, **more})
+
+    def rtmp() -> str:
+        address: str = keynote.status["ingest"]["rtmp"]
+        return address
+
+    def service() -> dict[str, Any]:
+        return keynote.child("services", "keynote-ingest")
+
+    named("ClusterIP", hostname="ingest.example.com")
+    keynote.declare(className="exposed")
+    keynote.ready()
+    assert rtmp() == "rtmp://ingest.example.com:5222/app"
+    named("NodePort", hostname="ingest.example.com")
+    operator.until("the Service has a port", lambda: "nodePort" in service()["spec"]["ports"][0])
+    port = next(entry["nodePort"] for entry in service()["spec"]["ports"] if entry["name"] == "rtmp")
+    operator.until("status has it", lambda: rtmp() == f"rtmp://ingest.example.com:{port}/app")
+    server = base64.b64decode(keynote.child("secrets", "keynote-stream-key")["data"]["server"]).decode()
+    assert server == rtmp()
+
+    named("LoadBalancer")
+    keynote.becomes("Ready", "False", "AddressPending")
+    assert keynote.condition("Reconciling") == ("True", "AddressPending")
+    found = service()
+    found["status"]["loadBalancer"] = {"ingress": [{"ip": "2001:db8::7"}]}
+    control_plane.api.ask("PUT", path_of("services", keynote.namespace, "keynote-ingest/status"), found)
+    keynote.ready()
+    assert rtmp() == "rtmp://[2001:db8::7]:5222/app"
 
 
 def test_a_class_that_changes_waits_for_a_pod_that_does_not_answer(

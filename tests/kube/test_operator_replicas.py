@@ -107,7 +107,7 @@ def test_one_leads_and_another_takes_over(
     work_on(second, control_plane, namespace, "two")
     Channel(control_plane, namespace, "two").declare(title="Something for both")
     first.signal(signal.SIGCONT)
-    assert first.exited() == 1 and "lease" in first.log.splitlines()[-1]
+    assert first.exited() == 1 and "lease" in first.log.splitlines()[-1], first.log[-3000:]
     second.until("it is worked on", lambda: reconciled(Channel(control_plane, namespace, "two")))
 
     first = run("a")

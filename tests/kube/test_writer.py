@@ -185,6 +185,16 @@ async def test_one_of_an_earlier_stream_is_waited_for(stage: Stage) -> None:
         stage.caches[SERVICES] = Cache(stage.client, SERVICES, labels=managed_selector())
 
 
+async def test_what_is_made_once_stays_as_it_is_and_is_no_less_its_owners(stage: Stage) -> None:
+    earlier = "00000000-0000-0000-0000-000000000001"
+    await stage.writer.apply(SERVICES, stage.service(owner=earlier), once=True)
+    with pytest.raises(StillLeaving):
+        await stage.writer.apply(SERVICES, stage.service(), once=True)
+    stage.writes()
+    await stage.writer.apply(SERVICES, stage.service(81, owner=earlier), once=True)
+    assert stage.writes() == 0
+
+
 async def test_what_is_gone_is_not_remembered(stage: Stage) -> None:
     await stage.writer.apply(SERVICES, stage.service())
     await stage.writer.apply(SECRETS, stage.secret())

@@ -173,7 +173,7 @@ async def test_another_certificate_or_token_is_told_and_nothing_is_read(pod: Pod
         with pytest.raises(PodRefused) as refused:
             await followers.client("stranger").put(pod.config)
         assert refused.value.status == 401
-        assert not news.heard
+        assert len(news.heard) == 2, "of each, that it cannot be read"
         followers.follow("stranger", stream, address_of(pod), pod.access, Cursor())
         await news.until(lambda: followers.is_connected("stranger"))
         assert not followers.is_connected("impostor") and followers.trouble("stranger") is None
@@ -191,6 +191,22 @@ async def test_a_pod_is_followed_to_another_address(pod: Pod) -> None:
 
 
 # Such that want to do harm
+
+
+async def test_it_is_news_once_that_nobody_answers(tmp_path: Path) -> None:
+    """A reconcile that waits for the first try has to know how it went."""
+
+    async def silence(_: str, __: Connection) -> None:
+        pass
+
+    fake = FakePod(tmp_path, "nobody", silence)
+    fake.address = ("127.0.0.1", free_ports(1)[0])
+    async with following() as (followers, news):
+        follow(followers, fake)
+        assert followers.trouble(POD) is None
+        await news.until(lambda: followers.trouble(POD))
+        await asyncio.sleep(0.3)
+        assert news.heard == [fake.stream]
 
 
 async def test_who_is_left_is_forgotten(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 
 from onair_core.contract import Applied, Cursor, Drained, JournalEvent, PodConfig, StreamRef
 from onair_core.kube.client import Client
+from onair_core.kube.errors import ApiError
 from onair_core.kube.resources import ASSETS, LIVE_STREAM_CLASSES, LIVE_STREAMS, PODS, SECRETS, Resource
 from onair_core.kube.store import Key, key_of
+from onair_operator.apply.writer import CONTENT_HASH
 from onair_operator.conversation import Conversation
 from onair_operator.decide.readiness import own_part
+from onair_operator.desired.hashing import stable_hash
 from onair_operator.desired.provision import ControlAccess, Installation
 from onair_operator.observe.world import Scope, Wake, World
 from onair_operator.pods.errors import PodUnreachable
@@ -34,6 +37,7 @@ class Pods:
         self.hashes: dict[str, str] = {}
         self.drained: list[str] = []
         self.followed: set[str] = set()
+        self.troubles: dict[str, str] = {}
 
     def follow(
         self, uid: str, stream: StreamRef, address: tuple[str, int], access: ControlAccess, after: Cursor
@@ -54,7 +58,7 @@ class Pods:
         return uid in self.connected
 
     def trouble(self, uid: str) -> str | None:
-        return None
+        return self.troubles.get(uid)
 
     def applied(self, uid: str) -> str | None:
         return self.hashes.get(uid)
@@ -94,6 +98,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.writes: list[tuple[str, str, str]] = []
+        self.refuses: dict[str, ApiError] = {}
+        """By kind: what comes of writing one."""
         self.now = NOW
         self.pods = Pods()
         self.world = World(NOBODY, Scope("onair-system"), ROOT, Wake(*(lambda key: None,) * 3))
@@ -184,8 +190,10 @@ class Stage:
 
     # In place of `Writer` and `SecretReader`.
 
-    async def apply(self, resource: Resource, body: Object) -> None:
+    async def apply(self, resource: Resource, body: Object, *, once: bool = False) -> None:
         live = self.world.cache_of(resource).get(key_of(body))
+        if live is not None and once:
+            return
         if live is None or live.get("made_from", live["metadata"].get("annotations")) != _note(body):
             self._write("apply", resource, body)
 
@@ -211,6 +219,8 @@ class Stage:
         return self.world.cache_of(SECRETS).get(Key(namespace, name))
 
     def _write(self, verb: str, resource: Resource, body: Object) -> Object:
+        if resource.kind in self.refuses and verb != "status":
+            raise self.refuses[resource.kind]
         self.writes.append((verb, resource.kind, body["metadata"]["name"]))
         note = _note(body) if verb == "apply" else body["metadata"].get("annotations", {})
         metadata = {"uid": f"uid-{body['metadata']['name']}", "generation": 1, **body["metadata"], "annotations": note}
@@ -220,7 +230,8 @@ class Stage:
 
 
 def _note(body: Object) -> Object:
-    return {"made-from": str({name: part for name, part in body.items() if name != "status"})}
+    made_from = {name: part for name, part in body.items() if name != "status"}
+    return {"made-from": str(made_from), CONTENT_HASH: stable_hash(body)}
 
 
 __all__ = ["ASSETS", "KEY", "NOW", "ROOT", "Stage"]

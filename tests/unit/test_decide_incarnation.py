@@ -79,6 +79,13 @@ def test_a_pod_that_cannot_be_asked_is_replaced_only_if_it_takes_nobody() -> Non
     assert (broken.step, broken.reason) == (Step.REPLACE, "PodOutdated")
 
 
+def test_a_pod_that_is_being_asked_is_waited_for_also_when_it_is_not_ready() -> None:
+    """An operator that has just begun: what is live it is about to hear, and a node in trouble has no ready pods."""
+    for ready in (True, False):
+        asked = decide(pod(3, OTHER, ready=ready), broadcasting=B.ASKED)
+        assert (asked.step, asked.reason, asked.remove) == (Step.WAIT, "PodNotAnswering", ())
+
+
 def test_a_lost_pod_is_replaced_at_once_also_when_it_was_live() -> None:
     evicted = pod(3, phase="Failed", reason="Evicted")
     lost = decide(evicted, broadcasting=B.LIVE)

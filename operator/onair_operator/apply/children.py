@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from onair_core.kube.resources import NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
-from onair_operator.apply.writer import Writer
+from onair_operator.apply.writer import CONTENT_HASH, Writer
+from onair_operator.desired.hashing import stable_hash
 from onair_operator.desired.naming import certificate_secret_name, pod_name
 from onair_operator.desired.networkpolicy import network_policy
 from onair_operator.desired.pod import pod
@@ -18,8 +19,11 @@ from onair_operator.observe.world import Children
 Object = dict[str, Any]
 
 
-async def apply_children(writer: Writer, provision: Provision, certificate: Object | None) -> None:
+async def apply_children(
+    writer: Writer, provision: Provision, certificate: Object | None, *, but_service: bool = False
+) -> None:
     """Everything but the pod. `certificate`: the Secret of the class, to be copied; None: what is there stays.
+    `but_service`: that stays as it is, too.
 
     Raises `NotOurs`, `StillLeaving`, `KubeError`.
     """
@@ -29,11 +33,24 @@ async def apply_children(writer: Writer, provision: Provision, certificate: Obje
     for secret in secrets:
         if secret is not None:
             await writer.apply(SECRETS, secret)
-    # Once: another size or class is refused for one that exists, and its data is not to be had anew.
-    if (claim := volume_claim(provision)) is not None and not writer.knows(PERSISTENT_VOLUME_CLAIMS, claim):
-        await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim)
+    if (claim := volume_claim(provision)) is not None:
+        # Another size or class is refused for one that exists, and its data is not to be had anew.
+        await writer.apply(PERSISTENT_VOLUME_CLAIMS, claim, once=True)
     await writer.apply(NETWORK_POLICIES, network_policy(provision))
-    await writer.apply(SERVICES, service(provision))
+    if not but_service:
+        await writer.apply(SERVICES, service(provision))
+
+
+def service_waits(found: Object | None, provision: Provision) -> bool:
+    """Whether a live encoder may notice that the Service is to be another one: a load balancer may go, or be made anew.
+
+    Not when another pod is to be reached, nor what somebody else has changed.
+    """
+    if found is None:
+        return False
+    wanted, made_from = service(provision), (found["metadata"].get("annotations") or {}).get(CONTENT_HASH)
+    same_pod = found["spec"].get("selector") == wanted["spec"]["selector"]
+    return same_pod and made_from is not None and made_from != stable_hash(wanted)
 
 
 async def create_pod(writer: Writer, provision: Provision) -> None:

@@ -42,12 +42,10 @@ class Writer:
         self._cache_of = cache_of
         self._settled: dict[str, str] = {}
 
-    def knows(self, resource: Resource, body: Object) -> bool:
-        """Whether one of that name is there."""
-        return self._cache_of(resource).get(key_of(body)) is not None
-
-    async def apply(self, resource: Resource, body: Object) -> None:
-        """Makes a child what `body` says. Raises `NotOurs`, `StillLeaving`, `KubeError`."""
+    async def apply(self, resource: Resource, body: Object, *, once: bool = False) -> None:
+        """Makes a child what `body` says; `once`: one that is there stays as it is. Raises `NotOurs`, `StillLeaving`,
+        `KubeError`.
+        """
         cache, key, wanted = self._cache_of(resource), key_of(body), _with_hash(body)
         known = cache.get(key)
         live = await self._unseen(resource, key) if known is None and cache.is_partial else known
@@ -55,7 +53,7 @@ class Writer:
             if _owners(live, "name") & _owners(wanted, "name"):
                 raise StillLeaving(f"{resource.kind} {key.name} is of an earlier LiveStream and on its way out")
             raise NotOurs(_not_ours(resource, key))
-        if known is not None and self._is_settled(known, wanted):
+        if known is not None and (once or self._is_settled(known, wanted)):
             return
         try:
             # What is not known may be somebody else's: nothing is taken from others then.

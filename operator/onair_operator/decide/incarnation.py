@@ -6,10 +6,11 @@ Pods are never applied over. What is asked, in this order, and what comes of it:
 |---|---|---|---|---|---|
 | no, and none is stopping on its volume | | | | `NoPod` | create |
 | no, but one is stopping on its volume | | | | `VolumeInUse` | wait |
-| yes | its node is cut off, and it answers | | | `NodeUnreachable` | wait |
+| yes | its node is cut off, and it answers or is being asked | | | `NodeUnreachable` | wait |
 | yes | no | | | `PodLost` | replace |
 | yes | yes | yes | | `UpToDate` | keep |
 | yes | yes | no | yes | `BroadcastRunning` | wait |
+| yes | yes | no | it is being asked | `PodNotAnswering` | wait |
 | yes | ready | no | it does not answer | `PodNotAnswering` | wait |
 | yes | not ready | no | it does not answer | `PodOutdated` | replace |
 | yes | yes | no | no, but a broadcast may begin | `Draining` | drain |
@@ -40,6 +41,7 @@ class Broadcasting(StrEnum):
     LIVE = "Live"  # a broadcast is open, with or without its publisher, or was when the pod last answered
     IDLE = "Idle"
     DRAINED = "Drained"  # idle, and it begins no broadcast (`POST /v1/drain`)
+    ASKED = "Asked"  # the first try to reach the control port has not ended, and no broadcast is known of
     UNKNOWN = "Unknown"  # the control port does not answer, and no broadcast is known of
 
 
@@ -83,7 +85,8 @@ def decide_incarnation(
     """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the `current_pod`.
 
     `recorded`: the highest incarnation that status knows; no number is given twice. `answering`: names of pods whose
-    journals are being read. `keeps_volume`: pods share a claim, so one ends before the next begins.
+    journals are being read, or which nobody has failed to reach yet. `keeps_volume`: pods share a claim, so one ends
+    before the next begins.
     """
     known = sorted(pods, key=incarnation_number)
     staying = [pod for pod in known if _stays(pod, answering)]
@@ -118,8 +121,10 @@ def decide_incarnation(
         message = "The ingest pod is replaced when the broadcast has ended."
         return stay(Step.WAIT, "BroadcastRunning", message, pending=True)
     outdated = "The ingest pod is replaced by one as its class says now."
-    answers = broadcasting is not Broadcasting.UNKNOWN
-    if broadcasting is Broadcasting.DRAINED or not (answers or _is_ready(current)):
+    answers = broadcasting not in (Broadcasting.ASKED, Broadcasting.UNKNOWN)
+    # An operator that has just begun does not know yet what is live, and a node in trouble makes its pods not ready.
+    is_broken = broadcasting is Broadcasting.UNKNOWN and not _is_ready(current)
+    if broadcasting is Broadcasting.DRAINED or is_broken:
         return replace("PodOutdated", outdated)
     if not answers:
         message = f"Pod {_name(current)} is to be replaced, but does not say whether it is live."
@@ -127,9 +132,14 @@ def decide_incarnation(
     return stay(Step.DRAIN, "Draining", "The ingest pod is to be replaced; it begins no broadcast any more.")
 
 
-def update_pending(decision: Decision) -> Verdict:
-    """The condition UpdatePending. Its reason does not change while nothing is pending: each change is a write."""
-    return Verdict(True, decision.reason, decision.message) if decision.update_pending else NOTHING_PENDING
+def update_pending(decision: Decision, also: Verdict | None = None) -> Verdict:
+    """The condition UpdatePending. Its reason does not change while nothing is pending: each change is a write.
+
+    `also`: what waits besides the pod.
+    """
+    if decision.update_pending:
+        return Verdict(True, decision.reason, decision.message)
+    return also or NOTHING_PENDING
 
 
 def incarnation_number(pod: Pod) -> int:

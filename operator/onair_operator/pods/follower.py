@@ -52,7 +52,7 @@ class Follower:
     """Run `run` as a task; everything else may be called at any time.
 
     `name` is for the log, `gate` bounds how many connections are being made at once, `on_news` is called when there are
-    events, and when the connection has begun or ended.
+    events, when the connection has begun or ended, and when none can be had any more.
     """
 
     def __init__(
@@ -119,14 +119,20 @@ class Follower:
         try:
             await self._follow()
         except PodError as error:
-            self.trouble = str(error)
+            self._trouble(str(error))
             self._tell(error)
             return _reason(error)
         except Exception:  # one pod's follower must not end with what nobody thought of
             _log.exception("following failed", pod=self._name)
-            self.trouble = "a defect of the operator; its log has it"
+            self._trouble("a defect of the operator; its log has it")
             return DEFECT
         return ENDED
+
+    def _trouble(self, said: str) -> None:
+        is_new = self.trouble is None
+        self.trouble = said
+        if is_new:
+            self._on_news()
 
     async def _follow(self) -> None:
         async with self._gate:

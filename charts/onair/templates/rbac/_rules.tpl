@@ -33,8 +33,7 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, create, delete]
-# list, watch: whether somebody changed one. create, patch: the claim of a channel, and more room for it. Never deleted,
-# likewise.
+# list, watch: whether somebody changed one. create, patch: the claim of a channel. Never deleted, likewise.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [list, watch, create, patch]
