@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from onair_core.contract import Cursor
 from onair_operator.desired.control_access import control_access
@@ -28,14 +29,14 @@ class Channel:
     told_at: float = float("-inf")
     acknowledged: Cursor = field(default_factory=Cursor)
     unanswered: int = 0
-    _access: dict[int, ControlAccess] = field(default_factory=dict, repr=False)
 
     def may_forget(self, taken: Cursor) -> bool:
         """Whether to tell the pod how much of its journal is taken: now and then, so that it does not grow."""
         return taken.epoch > self.acknowledged.epoch or taken.n > self.acknowledged.n + _ACKNOWLEDGE_EVENTS
 
     def access(self, incarnation: Incarnation) -> ControlAccess:
-        """Of an incarnation's control port. Only that of the newest is kept: making one takes most of a millisecond."""
-        if incarnation.number not in self._access:
-            self._access = {incarnation.number: control_access(self.root, incarnation)}
-        return self._access[incarnation.number]
+        """Of an incarnation's control port. A reconcile asks several times; between two of them nothing is kept."""
+        return _access(self.root, incarnation)
+
+
+_access = lru_cache(maxsize=64)(control_access)
