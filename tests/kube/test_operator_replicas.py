@@ -119,7 +119,7 @@ def test_one_leads_and_another_takes_over(
     asked = time.monotonic()
     assert second.stop() == 0
     first.leads()
-    assert time.monotonic() - asked < 8, "the lease was given back: nobody waits for its end"
+    assert time.monotonic() - asked < 15, "the lease was given back: nobody waits for its end"
     work_on(first, control_plane, namespace, "three")
     assert first.stop() == 0
     assert writers(control_plane, installation, namespace) == ["a", "b", "a"]
@@ -249,7 +249,7 @@ def test_what_was_deleted_while_nobody_looked_leaves_no_ghost(
     Channel(control_plane, namespace, "leaderless").delete()
     second.leads()
     lease = control_plane.api.get(LEASE.format(installation))["spec"]
-    assert lease["leaseTransitions"] == 1 and time.monotonic() - killed < lease["leaseDurationSeconds"] + 8
+    assert lease["leaseTransitions"] == 1 and time.monotonic() - killed < lease["leaseDurationSeconds"] + 15
     second.until("two are known", lambda: second.metric("onair_operator_live_streams") == 2)
     second.rests()
 
