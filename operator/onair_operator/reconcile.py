@@ -65,13 +65,18 @@ NOT_ANSWERING = Backoff(5.0, 120.0)
 # The API server says no, and will say so again: to what it is, or to whose it is.
 _REFUSALS = (BadRequest, Forbidden, Invalid)
 _EXCEEDED = "exceeded quota"
+# Of OwnerReferencesPermissionEnforcement (OpenShift has it): it learns of new kinds every ten seconds or so.
+_NOT_KNOWN_YET = "cannot find RESTMapping"
 _SERVICE_PENDING = Verdict(True, "BroadcastRunning", "The Service is changed when the broadcast has ended.")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of making the children. `again`: seconds after which to look again."""
+    """What came of making the children. `stands`: they are made, its pod among them; `again`: seconds after which to
+    look again.
+    """
 
+    stands: bool = False
     blocked: Verdict | None = None
     under_way: Verdict | None = None
     unheard: Verdict | None = None
@@ -304,11 +309,13 @@ class StreamReconciler:
             return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
         except _REFUSALS as error:
             refused = _refused(error)
+            if _NOT_KNOWN_YET in error.message:
+                return Outcome(under_way=refused, again=LEAVING_SECONDS)
             if _EXCEEDED in error.message and _is_stopping(self._children(plan, channel)):
                 # A pod that has been replaced counts until it is gone; its end is an event.
                 return Outcome(under_way=refused, again=REFUSED_SECONDS)
             return Outcome(blocked=refused, again=REFUSED_SECONDS)
-        return Outcome(pending=_SERVICE_PENDING if waits else None)
+        return Outcome(stands=True, pending=_SERVICE_PENDING if waits else None)
 
     def _children(self, plan: Plan, channel: Channel) -> Children:
         key = Key(plan.ref.namespace, plan.ref.name)
@@ -353,7 +360,7 @@ class StreamReconciler:
                 update_pending=update_pending(decision, also=outcome.pending),
             )
             status = _provisioned_status(status, plan, provision, generation)
-            if outcome.blocked is None:
+            if outcome.stands:
                 status["incarnation"] = provision.incarnation.number
         else:
             made, status = verdicts(plan.ready), unprovisioned_status(status, plan, generation=generation)

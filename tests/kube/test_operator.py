@@ -237,6 +237,7 @@ def test_one_that_is_made_anew_at_once_gets_children_of_its_own(
         assert [owner["uid"] for owner in child["metadata"]["ownerReferences"]] == [new]
         assert child["metadata"]["uid"] not in old
     assert {status for status, _ in seen} <= {"", "False"}, "nobody has to do anything about it"
+    assert keynote.status["incarnation"] == 1, "what waits counts nothing"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 from onair_core.contract import Applied, Cursor, Drained, JournalEvent, PodConfig, StreamRef
 from onair_core.kube.client import Client
-from onair_core.kube.errors import ApiError
 from onair_core.kube.resources import ASSETS, LIVE_STREAM_CLASSES, LIVE_STREAMS, PODS, SECRETS, Resource
 from onair_core.kube.store import Key, key_of
 from onair_operator.apply.writer import CONTENT_HASH
@@ -98,7 +97,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.writes: list[tuple[str, str, str]] = []
-        self.refuses: dict[str, ApiError] = {}
+        self.refuses: dict[str, Exception] = {}
         """By kind: what comes of writing one."""
         self.now = NOW
         self.pods = Pods()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from reconcile_stage import KEY, Stage
 from test_reconcile import LIVE, live, ready, run, told
 
@@ -11,6 +12,7 @@ from onair_core.contract import EventType
 from onair_core.kube.errors import Forbidden
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, PODS
 from onair_core.kube.store import Key
+from onair_operator.apply.writer import NotOurs, StillLeaving
 
 QUOTA = "exceeded quota: small, requested: 1, used: 1, limited: 1"
 
@@ -89,6 +91,50 @@ def test_a_quota_that_the_last_pod_still_fills_is_no_reason_to_be_stalled() -> N
         stage.loses(PODS, first)
         await stage.works()
         assert stage.condition("Stalled") == ("True", "Refused"), "now it is somebody else who fills it"
+
+    run(story())
+
+
+def test_right_after_an_installation_the_api_server_may_not_know_the_owners_kind() -> None:
+    async def story() -> None:
+        stage = Stage()
+        unknown = "cannot set blockOwnerDeletion in this case because cannot find RESTMapping for Kind LiveStream: …"
+        stage.refuses["Secret"] = forbidden(unknown)
+        stage.declare()
+        again = await stage.works()
+        assert again is not None and again <= 2, "in a moment it does"
+        assert (stage.condition("Reconciling"), stage.condition("Stalled")[0]) == (("True", "Refused"), "False")
+        stage.refuses.clear()
+        await stage.works()
+        assert stage.condition("Ready") == ("False", "PodStarting")
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("kind", "refusal"),
+    [
+        ("Service", StillLeaving("Service keynote-ingest is of an earlier LiveStream and on its way out")),
+        ("Service", NotOurs("Service keynote-ingest belongs to somebody else")),
+        ("Secret", forbidden("cannot find RESTMapping for Kind LiveStream")),
+        ("Pod", forbidden(QUOTA)),
+    ],
+)
+def test_what_waits_writes_once_and_counts_no_incarnations(kind: str, refusal: Exception) -> None:
+    """Each try would be a pod that is never made, with a Secret of its own and a status."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.declare()
+        stage.refuses[kind] = refusal
+        await stage.works()
+        stage.written()
+        for _ in range(5):
+            assert await stage.works() is not None
+        assert stage.written() == [] and "incarnation" not in stage.status
+        stage.refuses.clear()
+        await stage.works()
+        assert stage.status["incarnation"] == 1 and stage.condition("Ready") == ("False", "PodStarting")
 
     run(story())
 
