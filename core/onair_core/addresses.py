@@ -8,7 +8,7 @@ import click
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
-    """(host, port); IPv6 addresses in brackets."""
+    """(host, port); IPv6 addresses in brackets. An empty host is every address of IPv4 and IPv6."""
 
     name = "HOST:PORT"
 

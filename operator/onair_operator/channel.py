@@ -13,6 +13,14 @@ from onair_operator.desired.provision import ControlAccess
 _ACKNOWLEDGE_EVENTS = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A pod begins no broadcast until `until`, on the loop's clock; `newest` is its newest event."""
+
+    newest: Cursor
+    until: float
+
+
 @dataclass(slots=True)
 class Channel:
     """`followed`: uids of pods, with the numbers of their incarnations; `drained`: of those that begin no broadcast any
@@ -24,7 +32,7 @@ class Channel:
     uid: str
     root: bytes = field(repr=False)
     followed: dict[str, int] = field(default_factory=dict)
-    drained: dict[str, Cursor] = field(default_factory=dict)
+    drained: dict[str, Drain] = field(default_factory=dict)
     completed: str | None = None
     told_at: float = float("-inf")
     acknowledged: Cursor = field(default_factory=Cursor)

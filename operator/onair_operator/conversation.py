@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 import structlog
 
 from onair_core.contract import Cursor, PodConfig, StreamRef, config_hash
-from onair_operator.channel import Channel
+from onair_core.contract.control import DRAINED_SECONDS
+from onair_operator.channel import Channel, Drain
 from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import Broadcasting, incarnation_number
 from onair_operator.decide.pods import runs, was_restarted
@@ -50,10 +52,6 @@ class Conversation:
         for uid in tuple(channel.followed):
             self._leave(channel, uid)
 
-    def hears(self, pod: Object) -> bool:
-        """Whether what it tells is being read."""
-        return self._followers.is_connected(pod["metadata"]["uid"])
-
     def told(self, channel: Channel) -> list[Journal]:
         """What has been read and not taken."""
         return [
@@ -82,21 +80,28 @@ class Conversation:
             return Broadcasting.LIVE
         if not self._followers.is_connected(uid):
             return Broadcasting.ASKED if pod is not None and self._is_asked(pod) else Broadcasting.UNKNOWN
-        newest = channel.drained.get(uid)
-        return Broadcasting.DRAINED if newest is not None and newest <= taken else Broadcasting.IDLE
+        drain = self._drain(channel, uid)
+        return Broadcasting.DRAINED if drain is not None and drain.newest <= taken else Broadcasting.IDLE
 
     async def drain(self, channel: Channel, pod: Object) -> None:
         """It begins no broadcast any more; if one has begun meanwhile, its events will tell."""
         uid = pod["metadata"]["uid"]
-        if uid in channel.drained:
+        if self._drain(channel, uid) is not None:
             return
+        asked_at = asyncio.get_running_loop().time()
         try:
             answer = await self._followers.client(uid).drain()
         except (PodError, KeyError) as error:
             log.info("cannot drain", pod=pod["metadata"]["name"], error=str(error))
             return
         if answer.idle:
-            channel.drained[uid] = answer.newest
+            channel.drained[uid] = Drain(answer.newest, asked_at + DRAINED_SECONDS / 2)
+
+    @staticmethod
+    def _drain(channel: Channel, uid: str) -> Drain | None:
+        """As long as the pod keeps to it for certain."""
+        found = channel.drained.get(uid)
+        return found if found is not None and asyncio.get_running_loop().time() < found.until else None
 
     async def complete(self, channel: Channel, pod: Object | None, broadcast: str | None) -> None:
         """Ends that broadcast, once."""

@@ -23,6 +23,8 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: list[Check] = []
+        self.is_ready: Callable[[], bool] = lambda: False
+        """Whether it leads, or could if it came to that: a roll-out goes on only then."""
 
     def watch_over(self, world: World, queues: list[WorkQueue[Any]]) -> None:
         """Queues that do not get on, and watches that neither hear nor say why."""
@@ -55,7 +57,9 @@ async def serving(health: Health, host: str, port: int) -> Any:
         return web.Response(status=500 if problems else 200, text="\n".join(problems or ["ok"]) + "\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        if health.is_ready():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the API server has not told who holds the Lease\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), content_type="text/plain", charset="utf-8")

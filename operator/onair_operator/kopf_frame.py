@@ -2,106 +2,144 @@
 
 It writes nothing: no annotations, finalizers, events, peering objects (docs/decisions/017). What a reconcile reads
 comes from `observe`: Kopf does not tell what was deleted while the API server was away.
+
+It has a thread and an event loop of its own. It takes signals to itself, and when it ends it cancels whatever tasks its
+loop has; in a loop that it shares these are reconciles and the followers of pods.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
-import signal
+import threading
+from random import random
 from typing import Any
 
 import aiohttp
 import kopf
-from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
+import structlog
+import uvloop
 
-from onair_core.kube.login import Source
+from onair_core.backoff import Backoff
+from onair_core.kube.login import Login, Source
 from onair_core.kube.resources import ASSETS, LIVE_STREAM_CLASSES, LIVE_STREAMS, Resource
 from onair_operator.observe.cache import Cache
 from onair_operator.observe.world import Scope, World
 
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
-EXIT_SECONDS = 10.0
 LEAVING_SECONDS = 1.0
-ENDING_SECONDS = 0.2
+AGAIN = Backoff(1.0, 60.0)
+
+log = structlog.get_logger(__name__)
 
 
-async def run_kopf(source: Source, scope: Scope, world: World, stop: asyncio.Event, leave: asyncio.Event) -> None:
-    """Runs until `leave` is set. `stop` is what signals set; it is set, too, when Kopf ends before that."""
-    # It says INFO of each event.
+async def run_kopf(source: Source, scope: Scope, world: World, leave: asyncio.Event) -> None:
+    """Runs until `leave` is set.
+
+    Kopf gives up when a kind is refused to it or is not there for a moment. The caches go on, and so does everything
+    else; it begins anew.
+    """
+    # It says INFO of each event, and that it does without signals.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    started, sessions = asyncio.Event(), list[aiohttp.ClientSession]()
-    running = asyncio.create_task(
-        kopf.operator(
-            registry=_registry(source, world, sessions),
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    failures = 0
+    while not leave.is_set():
+        began, frame = asyncio.get_running_loop().time(), _Frame(source, scope, world)
+        leaving = asyncio.create_task(leave.wait())
+        try:
+            await asyncio.wait([frame.ended, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            await frame.leave()
+        if not leave.is_set():
+            lasted = asyncio.get_running_loop().time() - began
+            failures = 1 if lasted > AGAIN.longest else failures + 1
+            log.warning("Kopf has given up and begins anew", error=str(frame.error or "it has ended"))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(leave.wait(), AGAIN.delay(failures, random()))  # noqa: S311 - spreads load
+
+
+class _Frame:
+    """One run of Kopf. `ended` is done when it is over; `error` says why, unless it was asked to `leave`."""
+
+    def __init__(self, source: Source, scope: Scope, world: World) -> None:
+        self.error: BaseException | None = None
+        self.ended = asyncio.get_running_loop().create_future()
+        self._ours = asyncio.get_running_loop()
+        self._theirs: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()  # belongs to its loop as soon as that waits for it
+        self._registry = _registry(source, world, self._ours)
+        self._scope = scope
+        # A daemon: the process does not wait for it.
+        threading.Thread(target=self._run, name="kopf", daemon=True).start()
+
+    async def leave(self) -> None:
+        """Asks it to end, and waits a moment for that."""
+        if self._theirs is None:
+            self._stop.set()
+        else:
+            with contextlib.suppress(RuntimeError):  # its loop is closed already
+                self._theirs.call_soon_threadsafe(self._stop.set)
+        await asyncio.wait([self.ended], timeout=LEAVING_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._operate())
+        except BaseException as error:
+            self.error = error
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            self._ours.call_soon_threadsafe(self._over)
+
+    def _over(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    async def _operate(self) -> None:
+        self._theirs = asyncio.get_running_loop()
+        await kopf.operator(
+            registry=self._registry,
             settings=_settings(),
-            memories=_NoMemories(),
             standalone=True,
             # Without it Kopf asks who the user is, and in a container there is no such user.
             identity="onair-operator",  # type: ignore[arg-type]  # its type is not public
-            clusterwide=not scope.namespaces,
-            namespaces=scope.namespaces,
-            stop_flag=leave,
-            ready_flag=started,
+            clusterwide=not self._scope.namespaces,
+            namespaces=self._scope.namespaces,
+            stop_flag=self._stop,
         )
-    )
-    starting, leaving = asyncio.create_task(started.wait()), asyncio.create_task(leave.wait())
-    try:
-        await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
-        # Kopf takes the signals to itself. What is under way comes first.
-        stop_at_signals(stop)
-        await asyncio.wait([running, leaving], return_when=asyncio.FIRST_COMPLETED)
-        # It waits 5 s for whatever has begun since it has, also for what is none of its business and does not end.
-        await asyncio.wait([running], timeout=LEAVING_SECONDS)
-        if running.done():
-            await running
-        stop.set()  # a signal came before it was ours, or it cannot go on
-    finally:
-        for task in (starting, leaving, running):
-            task.cancel()
-        # Its watches have to see that they are cancelled before they see that there is nothing to read from.
-        await asyncio.wait([running], timeout=ENDING_SECONDS)
-        # Kopf closes those that it leaves, and not those that it is made to leave.
-        await asyncio.gather(*(session.close() for session in sessions))
 
 
-def stop_at_signals(stop: asyncio.Event) -> None:
-    """SIGINT and SIGTERM set `stop`."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-
-def _registry(source: Source, world: World, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
+def _registry(source: Source, world: World, ours: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+    """Its handlers run in Kopf's loop; everything else is in `ours`."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        made = await _session(source)
-        sessions[:] = [*(session for session in sessions if not session.closed), made.aiohttp_session]
-        return made
+        return _session(await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(source.login(), ours)))
 
     for resource, cache in (
         (LIVE_STREAMS, world.streams),
         (LIVE_STREAM_CLASSES, world.classes),
         (ASSETS, world.assets),
     ):
-        _trigger(registry, resource, cache)
+        _trigger(registry, resource, cache, ours)
     return registry
 
 
-def _trigger(registry: kopf.OperatorRegistry, resource: Resource, cache: Cache) -> None:
+def _trigger(
+    registry: kopf.OperatorRegistry, resource: Resource, cache: Cache, ours: asyncio.AbstractEventLoop
+) -> None:
     @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
     async def hear(event: kopf.RawEvent, **_: Any) -> None:
         # A deletion comes from the cache's own watch alone: it has to be right about what there is.
         if event["type"] in (None, "ADDED", "MODIFIED"):
-            cache.hear(dict(event["object"]))
+            ours.call_soon_threadsafe(cache.hear, dict(event["object"]))
 
 
-async def _session(source: Source) -> kopf.AiohttpSession:
+def _session(found: Login) -> kopf.AiohttpSession:
     """Kopf's requests log in as ours do."""
-    found = await source.login()
     headers = {"Authorization": found.authorization} if found.authorization else {}
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=found.tls or True, limit=0),
@@ -128,17 +166,10 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.reconnect_backoff = 1.0
     settings.watching.chunk_size = 100
     settings.queueing.idle_timeout = 0.1
-    settings.process.ultimate_exiting_timeout = EXIT_SECONDS
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.persistence.progress_storage = _NoProgress()
     return settings
-
-
-class _NoMemories(ResourceMemories):
-    """What Kopf would keep of each object, for handlers that it tries again, daemons and timers: there are none."""
-
-    async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
-        return await super().recall(raw_body, **options | {"ephemeral": True})
 
 
 class _NoDiffs(kopf.DiffBaseStorage):

@@ -110,6 +110,8 @@ class Election:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.leading = asyncio.Event()
+        self.heard = asyncio.Event()
+        """Set once the API server has answered: this candidate could lead if it came to that."""
         self.may_write_until = float("-inf")
         self._client = client
         self._key = (namespace, name)
@@ -169,6 +171,7 @@ class Election:
             self._lease = await self._client.get(LEASES, name, namespace)
         except NotFound:
             self._lease = None
+        self.heard.set()
         self._seen = self._seen.then(None if self._lease is None else self._lease.get("spec") or {}, self._now())
 
     async def _write(self, spec: Object) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import signal
 import socket
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from onair_operator.apply.writer import Writer
 from onair_operator.conversation import Conversation
 from onair_operator.desired.provision import Installation
 from onair_operator.health import Health, serving
-from onair_operator.kopf_frame import run_kopf, stop_at_signals
+from onair_operator.kopf_frame import run_kopf
 from onair_operator.lease import Election, LeaseLost
 from onair_operator.metrics import LEADING, StreamsCollector, observe
 from onair_operator.observe.secrets import SecretReader
@@ -70,19 +71,28 @@ class Options:
 async def serve(options: Options) -> None:
     """Runs until SIGINT or SIGTERM. Raises `StartError`, `LeaseLost`, `KubeError`."""
     stop = asyncio.Event()
-    stop_at_signals(stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     health = Health()
     try:
         source = find(options.kubeconfig, options.context)
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(health, *options.http))
+            await stack.enter_async_context(_listening(health, *options.http))
             client = await stack.enter_async_context(Client(source, agent="onair-operator", observe=observe))
             scope = Scope(options.namespace or await client.namespace(), options.watch_namespaces)
             await _wait_and_lead(options, source, client, scope, health, stop)
-    except OSError as error:
-        raise StartError(f"cannot listen on {options.http[0]}:{options.http[1]}: {error.strerror}") from error
     except KubeError as error:
         raise StartError(str(error)) from error
+
+
+@contextlib.asynccontextmanager
+async def _listening(health: Health, host: str, port: int) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(serving(health, host, port))
+        except OSError as error:
+            raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        yield
 
 
 async def _wait_and_lead(
@@ -90,6 +100,7 @@ async def _wait_and_lead(
 ) -> None:
     identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     election = Election(client, scope.installation, options.lease, identity)
+    health.is_ready = election.heard.is_set
     elected = asyncio.create_task(election.run(), name="election")
     try:
         log.info("waiting to lead", lease=f"{scope.installation}/{options.lease}", identity=identity)
@@ -125,9 +136,11 @@ async def _lead(
             )
         )
         root = asyncio.create_task(root_secret(client, scope, options.root_secret))
-        await _first(asyncio.wait([root]), stop.wait(), ends=elected)
-        if not root.done():
+        try:
+            await _first(asyncio.wait([root]), stop.wait(), ends=elected)
+        finally:
             root.cancel()
+        if not root.done():
             return
         leader = Leader(options, client, scope, root.result())
         await stack.enter_async_context(leader.followers)
@@ -175,7 +188,7 @@ class Leader:
         leave = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(queue.run(), name="work") for queue in queues]
-            group.create_task(run_kopf(source, self._scope, self.world, stop, leave), name="kopf")
+            group.create_task(run_kopf(source, self._scope, self.world, leave), name="kopf")
             await stop.wait()
             log.info("stopping")
             await asyncio.gather(*(queue.stop(GRACE_SECONDS) for queue in queues))

@@ -24,6 +24,7 @@ from onair_operator.apply.children import apply_children, create_pod, prune, rem
 from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
 from onair_operator.channel import Channel
 from onair_operator.conversation import Conversation
+from onair_operator.decide.assets import ON_CLAIM
 from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
     Decision,
@@ -39,6 +40,7 @@ from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
 from onair_operator.desired.addresses import address_pending, exposure, ingest_addresses, playback_url
+from onair_operator.desired.labels import INCARNATION
 from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
 from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
 from onair_operator.desired.provide import provide
@@ -46,7 +48,7 @@ from onair_operator.desired.provision import Installation, Provision
 from onair_operator.desired.secrets import certificate_problem
 from onair_operator.journals import Journals
 from onair_operator.observe.secrets import SecretReader
-from onair_operator.observe.world import Children, World
+from onair_operator.observe.world import NOT_KNOWN_SECONDS, Children, World
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +117,8 @@ class StreamReconciler:
         if stream is None or "deletionTimestamp" in stream["metadata"]:
             self._forget(key)
             return None
+        if not self._world.knows(key.namespace):
+            return NOT_KNOWN_SECONDS
         channel = self._channel(key, stream["metadata"]["uid"])
         plan = await self._plan(stream)
         children = self._children(plan, channel)
@@ -179,9 +183,8 @@ class StreamReconciler:
         wait = channel.told_at + TELLING_SECONDS - _loop_time()
         if journals and wait > 0 and not at_once:
             return Heard(status, wait)
-        # Without its class nobody knows where it records.
-        keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
-        left = None if "broadcast" not in status or keeps_volume else self._left_to(status["broadcast"], children)
+        outlives = "broadcast" in status and self._outlives_its_pod(plan, status)
+        left = None if "broadcast" not in status or outlives else self._left_to(status["broadcast"], children)
         lost = left is not None and left <= 0
         if journals or lost:
             channel.told_at = _loop_time()
@@ -193,6 +196,15 @@ class StreamReconciler:
             return Heard(status, REFUSED_SECONDS, _refused(error))
         return Heard(status, None if lost else left)
 
+    def _outlives_its_pod(self, plan: Plan, status: Object) -> bool:
+        """Of the open broadcast. Its recording knows what it is on, also when the class is another one since."""
+        recording = self._world.assets.get(Key(plan.ref.namespace, status.get("activeAsset", "")))
+        on = (recording or {"metadata": {}})["metadata"].get("labels", {}).get(INCARNATION)
+        if on is not None:
+            return bool(on == ON_CLAIM)
+        # Without its class nobody knows where it records.
+        return plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
+
     def _left_to(self, broadcast: Object, children: Children) -> float | None:
         """For how many seconds the pod of the open broadcast may still tell of it; None: nobody has deleted it."""
         pods = [pod for pod in children.pods if incarnation_number(pod) == broadcast.get("incarnation")]
@@ -201,7 +213,8 @@ class StreamReconciler:
         late = overdue(pods[0], self._wall())
         if late is None:
             return None
-        return LEAVING_SECONDS if late > 0 and self._conversation.hears(pods[0]) else max(-late, 0.0)
+        answers = pods[0]["metadata"]["name"] in self._conversation.answering(children)
+        return LEAVING_SECONDS if late > 0 and answers else max(-late, 0.0)
 
     # Which pod.
 

@@ -13,7 +13,7 @@ from onair_operator.apply.writer import Writer
 from onair_operator.decide.assets import is_lost, lost_status, with_readiness
 from onair_operator.decide.readiness import own_part
 from onair_operator.desired.labels import INCARNATION
-from onair_operator.observe.world import World
+from onair_operator.observe.world import NOT_KNOWN_SECONDS, World
 
 Object = dict[str, Any]
 
@@ -31,6 +31,8 @@ class AssetReconciler:
         asset = self._world.assets.get(key)
         if asset is None or "deletionTimestamp" in asset["metadata"]:
             return None
+        if not self._world.knows(key.namespace):
+            return NOT_KNOWN_SECONDS
         status = own_part(asset.get("status") or {})
         if "state" not in status:
             return None  # its LiveStream's reconcile is about to say

@@ -33,7 +33,9 @@ class Installation:
         self._image = image
 
     def install(self) -> str:
-        return self._helm("install", "onair", str(CHART), "--create-namespace", "--wait", *self._values(self._image))
+        # Another test may have applied the CRDs, as others do who begin without Helm.
+        words = ("--create-namespace", "--wait", "--take-ownership", "--force-conflicts")
+        return self._helm("install", "onair", str(CHART), *words, *self._values(self._image))
 
     def upgrade(self, *sets: str, image: str | None = None) -> str:
         """Returns when the new operator is there; `sets`: values beside those of the installation."""

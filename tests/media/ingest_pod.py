@@ -37,9 +37,10 @@ GOING_LIVE = [E.STREAM_CONNECTED, E.ASSET_CREATED, E.STREAM_RECORDING, E.STREAM_
 
 
 class Pod:
-    """`config` and `data` are its volumes."""
+    """`config` and `data` are its volumes. It listens at `host`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.folder = folder
         self.secret, self.data = folder / "secret", folder / "data"
         self.secret.mkdir()
@@ -65,8 +66,8 @@ class Pod:
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "onair_core.cli", "ingest", "--config", self.secret, "--data", self.data),
-            *("--rtmp", f"127.0.0.1:{self.rtmp}", "--http", f"127.0.0.1:{self.http}"),
-            *("--control", f"127.0.0.1:{self.control}", "--probes", f"127.0.0.1:{self.probes}"),
+            *("--rtmp", f"{self.host}:{self.rtmp}", "--http", f"{self.host}:{self.http}"),
+            *("--control", f"{self.host}:{self.control}", "--probes", f"{self.host}:{self.probes}"),
             stderr=self.log.open("ab"),
         )
         async with asyncio.timeout(30):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -81,6 +83,24 @@ async def test_probes_and_metrics_need_no_token(pod: Pod) -> None:
         text = await answer.text()
     assert 'onair_publisher_connected{name="keynote",namespace="events"} 0.0' in text
     assert "onair_playback_requests_total" in text and KEY not in text and pod.access.token not in text
+
+
+async def test_without_a_host_it_is_reached_by_ipv4_and_ipv6(tmp_path: Path) -> None:
+    """In a cluster a pod may have addresses of one of them, or of both."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+        except OSError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+    pod = Pod(tmp_path, host="")
+    await pod.start()
+    try:
+        for host in ("127.0.0.1", "::1"):
+            for port in (pod.rtmp, pod.http, pod.control, pod.probes):
+                _, writer = await asyncio.open_connection(host, port)
+                writer.close()
+    finally:
+        await pod.stop()
 
 
 async def test_nothing_is_told_or_done_without_the_token(pod: Pod) -> None:

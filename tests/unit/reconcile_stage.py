@@ -108,6 +108,7 @@ class Stage:
             for reflector in cache.reflectors.values():
                 reflector._store.begin(10)
                 reflector._tell(reflector._store.end())
+                reflector.synced.set()
         parts: Any = (self.world, self, Conversation(self.pods), self)  # type: ignore[arg-type]
         installation = Installation("onair-system", {"app": "onair"}, "onair:1")
         self.streams = StreamReconciler(*parts, root=ROOT, installation=installation, wall=lambda: self.now)

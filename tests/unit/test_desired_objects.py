@@ -188,7 +188,7 @@ def test_the_process_understands_its_arguments(given_: Provision, tmp_path: Path
     folders = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[2].startswith("/")]
     assert set(folders) <= {mount["mountPath"] for mount in container["volumeMounts"]}
     here = [re.sub("=/.*", f"={tmp_path}", argument) for argument in arguments]
-    assert verb == ingest.name and ingest.make_context(verb, here).params["probes"] == ("0.0.0.0", 9091)
+    assert verb == ingest.name and ingest.make_context(verb, here).params["probes"] == ("", 9091)
 
 
 def test_volumes_and_mounts_agree() -> None:

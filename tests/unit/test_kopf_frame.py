@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import threading
 from typing import Any
 
 import kopf
 import pytest
 
+from onair_core.backoff import Backoff
 from onair_core.kube.client import Client
 from onair_core.kube.login import Login
 from onair_core.kube.store import Key
@@ -36,12 +37,12 @@ def world() -> World:
 
 
 def handlers(world: World) -> list[Any]:
-    registry = kopf_frame._registry(Source(), world, [])
+    registry = kopf_frame._registry(Source(), world, asyncio.get_running_loop())
     return list(registry._watching.get_all_handlers())
 
 
-def test_it_watches_the_primary_kinds_and_has_no_handlers_that_write(world: World) -> None:
-    registry = kopf_frame._registry(Source(), world, [])
+async def test_it_watches_the_primary_kinds_and_has_no_handlers_that_write(world: World) -> None:
+    registry = kopf_frame._registry(Source(), world, asyncio.get_running_loop())
     kinds = {handler.selector.any_name or handler.selector.plural for handler in handlers(world)}
     assert kinds == {"livestreams", "livestreamclasses", "assets"}
     for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
@@ -57,6 +58,7 @@ async def test_what_it_hears_is_known_and_a_deletion_is_not_believed(world: Worl
 
     for kind, version in ((None, 11), ("MODIFIED", 12), ("DELETED", 13)):
         await hear(event={"type": kind, "object": stream(version)})
+    await asyncio.sleep(0)
     found = world.streams.get(Key("events", "a"))
     assert found is not None and found["metadata"]["resourceVersion"] == "12"
 
@@ -78,7 +80,7 @@ def test_it_keeps_no_books_on_objects() -> None:
 
 
 async def test_it_logs_in_as_we_do() -> None:
-    found = await kopf_frame._session(Source())
+    found = kopf_frame._session(await Source().login())
     try:
         assert found.server == "https://127.0.0.1:6443" and found.default_namespace == "events"
         assert found.aiohttp_session.headers["Authorization"] == "Bearer token"
@@ -87,19 +89,50 @@ async def test_it_logs_in_as_we_do() -> None:
         await found.aiohttp_session.close()
 
 
-async def test_when_kopf_ends_by_itself_everything_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal that comes while Kopf starts is Kopf's: it stops, and nobody else knew why."""
-    given: dict[str, Any] = {}
+class Kopf:
+    """In its place: gives up as often as it is told."""
 
-    async def operator(**more: Any) -> None:
-        given.update(more)
+    def __init__(self, failures: int) -> None:
+        self.begun: list[str] = []
+        self.given: dict[str, Any] = {}
+        self.left = 0
+        self._failures = failures
 
-    monkeypatch.setattr(kopf, "operator", operator)
-    stop, leave = asyncio.Event(), asyncio.Event()
-    try:
-        await asyncio.wait_for(kopf_frame.run_kopf(Source(), Scope("onair-system"), world, stop, leave), 5)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
-    assert stop.is_set()
-    assert given["clusterwide"] and given["standalone"] and given["stop_flag"] is leave
+    async def operator(self, *, stop_flag: asyncio.Event, **given: Any) -> None:
+        self.begun.append(threading.current_thread().name)
+        self.given = given
+        if len(self.begun) <= self._failures:
+            raise PermissionError("livestreams is forbidden")
+        await stop_flag.wait()
+        self.left += 1
+
+
+@pytest.mark.parametrize("failures", [0, 3])
+async def test_kopf_that_gives_up_begins_anew_and_leaves_when_it_shall(
+    world: World, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """A kind that is not there or refused for a moment ends Kopf, and nothing else."""
+    kopf_ = Kopf(failures)
+    monkeypatch.setattr(kopf, "operator", kopf_.operator)
+    monkeypatch.setattr(kopf_frame, "AGAIN", Backoff(0.01, 0.01))
+    leave = asyncio.Event()
+    running = asyncio.create_task(kopf_frame.run_kopf(Source(), Scope("onair-system"), world, leave))
+    while len(kopf_.begun) <= failures:
+        await asyncio.sleep(0.01)
+    assert not running.done()
+    leave.set()
+    await asyncio.wait_for(running, 5)
+    assert set(kopf_.begun) == {"kopf"} and kopf_.left == 1, "in a thread of its own, and ended in order"
+    assert kopf_.given["clusterwide"] and kopf_.given["standalone"]
+
+
+async def test_kopf_goes_with_whoever_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    kopf_ = Kopf(0)
+    monkeypatch.setattr(kopf, "operator", kopf_.operator)
+    running = asyncio.create_task(kopf_frame.run_kopf(Source(), Scope("x", ("events",)), world, asyncio.Event()))
+    while not kopf_.begun:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 5)
+    assert kopf_.left == 1 and kopf_.given["namespaces"] == ("events",)

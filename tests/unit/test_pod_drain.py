@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,17 @@ async def test_it_is_not_idle_before_the_disk_has_the_end(tmp_path: Path, monkey
         assert await pod.drain() == Drained(idle=True, newest=Cursor(3, 9))
         channel.broadcast = object()
         assert await pod.drain() == Drained(idle=False, newest=Cursor(3, 9))
+
+
+async def test_a_pod_whose_operator_does_not_come_back_takes_publishers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_channel, "DRAINED_SECONDS", 0.05)
+    host: Any = SimpleNamespace(draining=False, channel=lambda _: None)
+    pod = PodChannel(host, StreamRef("events", "keynote", "uid-1"))
+    await pod.drain()
+    assert host.draining and pod.applied is None
+    async with asyncio.timeout(10):
+        while host.draining:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_pod_without_a_channel_is_idle() -> None:

@@ -10,6 +10,7 @@ from reconcile_stage import KEY, NOW, Stage
 
 from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, LIVE_STREAMS, PODS, SECRETS
+from onair_core.kube.store import Key
 from onair_operator.desired.pod import TAKEN
 
 E = EventType
@@ -144,6 +145,9 @@ def test_a_pod_whose_node_is_gone_ends_its_broadcast_when_it_is_overdue() -> Non
         again = await stage.works()
         assert stage.status["connected"] and again is not None and again <= 2, "it does still tell"
         stage.pods.connected.clear()
+        await stage.works()
+        assert stage.status["connected"], "nor is it given up by an operator that has not asked it yet"
+        stage.pods.troubles[uid] = "no answer in time"
         await asyncio.sleep(1.05)
         await stage.works()
         assert not stage.status["connected"] and "broadcast" not in stage.status
@@ -230,6 +234,27 @@ def test_a_class_that_goes_ends_no_broadcast_that_its_claim_may_have_kept() -> N
     run(story())
 
 
+def test_a_class_that_gets_a_claim_keeps_no_broadcast_open_that_had_none() -> None:
+    """Its pod is gone with its emptyDir; the next one, on the claim, knows nothing of it and would never end it."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.cls("a")
+        uid = await ready(stage, className="a")
+        await live(stage, uid)
+        volume = {"persistentVolumeClaim": {"size": "1Gi"}}
+        stage.has(
+            LIVE_STREAM_CLASSES, {"metadata": {"name": "a", "generation": 2}, "spec": {"ingest": {"volume": volume}}}
+        )
+        await stage.works()
+        stage.loses(PODS, stage.pod())
+        await stage.works()
+        assert "broadcast" not in stage.status and stage.status["phase"] == "Idle"
+        assert not stage.asset("b1")["status"]["isLive"]
+
+    run(story())
+
+
 def test_secrets_of_pods_that_are_gone_go_and_one_that_is_referred_to_stays() -> None:
     async def story() -> None:
         stage = Stage()
@@ -245,6 +270,21 @@ def test_secrets_of_pods_that_are_gone_go_and_one_that_is_referred_to_stays() ->
         stage.declare(streamKey={"secretRef": {"name": "mine", "key": "streamKey"}})
         await stage.works()
         assert ("delete", "Secret", "keynote-stream-key") in stage.written()
+
+    run(story())
+
+
+def test_nothing_is_done_in_a_namespace_of_which_not_everything_is_known() -> None:
+    """Its pods may be there, and be live; what a recording is on may be there."""
+
+    async def story() -> None:
+        stage = Stage()
+        uid = await ready(stage)
+        await live(stage, uid)
+        stage.world.pods.reflectors[None].synced.clear()
+        stage.loses(PODS, stage.pod())
+        assert await stage.works() and await stage.assets.reconcile(Key(KEY.namespace, "b1"))
+        assert stage.written() == []
 
     run(story())
 

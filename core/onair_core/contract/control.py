@@ -29,6 +29,9 @@ COMPLETE_PATH = "/v1/broadcasts/{id}/complete"
 
 CONFIG_HEADER = "OnAir-Config"
 
+# A pod that was drained takes publishers again after so long: whoever drained it may be gone.
+DRAINED_SECONDS = 60.0
+
 # An empty line comes at least this often: either side sees that the other one is gone.
 SIGN_OF_LIFE_SECONDS = 10.0
 

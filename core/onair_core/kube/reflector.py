@@ -21,7 +21,7 @@ import structlog
 
 from onair_core.backoff import Backoff
 from onair_core.kube.client import Client, Selection
-from onair_core.kube.errors import Gone, KubeError, Silent
+from onair_core.kube.errors import Forbidden, Gone, KubeError, Silent
 from onair_core.kube.store import Change, Key, Object, Store
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +51,8 @@ class Reflector:
         self.selection = selection
         self.synced = asyncio.Event()
         self.trouble: str | None = None
+        self.is_forbidden = False
+        """Whether the trouble is that this may not be read."""
         self._client = client
         self._backoff = backoff
         self._chance = chance
@@ -138,11 +140,11 @@ class Reflector:
 
     def _hear(self) -> None:
         self._heard = asyncio.get_running_loop().time()
-        self.trouble = None
+        self.trouble, self.is_forbidden = None, False
 
     def _note(self, trouble: KubeError | None) -> None:
         """Says each trouble once, not with every try."""
         said = None if trouble is None else str(trouble)
         if said is not None and said != self.trouble and not isinstance(trouble, Gone):
             _log.warning("cannot follow, trying again", resource=str(self.selection.resource), error=said)
-        self.trouble = said
+        self.trouble, self.is_forbidden = said, isinstance(trouble, Forbidden)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from onair_core.contract import Applied, Cursor, Drained, JournalEvent, LimitsSpec, PodConfig, StreamRef, config_hash
+from onair_core.contract.control import DRAINED_SECONDS
 from onair_media.ingest.channel import Channel
 from onair_media.ingest.host import ChannelHost
 from onair_media.store import StoreError
@@ -35,6 +36,7 @@ class PodChannel:
         self._grown = asyncio.Event()
         self._read = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._until: asyncio.TimerHandle | None = None
         self.applied: Applied | None = None
         """None until the first configuration is in force, and when drained: whoever wants it to go on says so again."""
         self.told = Cursor()
@@ -60,7 +62,7 @@ class PodChannel:
         if config.channel.stream != self._stream:
             raise OtherStreamError(f"this pod is for {self._stream}, uid {self._stream.uid}")
         async with self._turn:
-            self._host.draining = False
+            self._refuse(False)
             await self._host.configure(config.channel, (config.taken.epoch, config.taken.n))
             channel = self._channel
             assert channel is not None
@@ -110,15 +112,24 @@ class PodChannel:
         return True
 
     async def drain(self) -> Drained:
-        """No broadcast begins until the next `configure`.
+        """No broadcast begins until the next `configure`, or for `DRAINED_SECONDS` if nobody comes back.
 
         Waits a while for the disk: the end of the last broadcast may just have happened.
         """
-        self._host.draining = True
+        self._refuse(True)
         self.applied = None
         channel = self._channel
         durable = channel is None or await channel.journal.settled(DRAIN_SECONDS)
         return Drained(idle=self.idle and durable, newest=self.newest)
+
+    def _refuse(self, draining: bool) -> None:
+        """Whoever drains a pod replaces it at once, or is gone: then publishers are better off with this one."""
+        if self._until is not None:
+            self._until.cancel()
+            self._until = None
+        self._host.draining = draining
+        if draining:
+            self._until = asyncio.get_running_loop().call_later(DRAINED_SECONDS, self._refuse, False)
 
     def _serve_assets(self, config: PodConfig) -> list[str]:
         problems = []

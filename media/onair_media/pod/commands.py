@@ -24,10 +24,10 @@ from onair_core.addresses import HostPort
     show_default=True,
     help="The volume of journal and recordings.",
 )
-@click.option("--rtmp", type=HostPort(), default="0.0.0.0:5222", show_default=True, help="Where encoders come in.")
-@click.option("--http", type=HostPort(), default="0.0.0.0:8080", show_default=True, help="Where viewers come in.")
-@click.option("--control", type=HostPort(), default="0.0.0.0:9090", show_default=True, help="The operator, by TLS.")
-@click.option("--probes", type=HostPort(), default="0.0.0.0:9091", show_default=True, help="Probes and metrics.")
+@click.option("--rtmp", type=HostPort(), default=":5222", show_default=True, help="Where encoders come in.")
+@click.option("--http", type=HostPort(), default=":8080", show_default=True, help="Where viewers come in.")
+@click.option("--control", type=HostPort(), default=":9090", show_default=True, help="The operator, by TLS.")
+@click.option("--probes", type=HostPort(), default=":9091", show_default=True, help="Probes and metrics.")
 @click.option(
     "--rtmps",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -112,7 +112,8 @@ def _spec(provision: Provision, settings_secret: str) -> dict[str, Any]:
 def _container(provision: Provision) -> dict[str, Any]:
     ingest = provision.cls.ingest
     args = ["ingest", f"--config={SETTINGS}", f"--data={DATA}"]
-    args += [f"--{name}=0.0.0.0:{port}" for name, port in _PORTS.items()]
+    # Every address, IPv6 too: a pod may have no other, and its probes ask the first that it has.
+    args += [f"--{name}=:{port}" for name, port in _PORTS.items()]
     mounts = [
         {"name": "data", "mountPath": DATA},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod

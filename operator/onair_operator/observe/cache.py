@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -85,9 +84,20 @@ class Cache:
         for reflector in self.reflectors.values():
             reflector.on_change(handle)
 
-    async def synced(self) -> None:
-        """Until all of it is there."""
-        await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors.values()))
+    async def synced(self, namespace: str = "") -> None:
+        """Until all that it has of that namespace is there."""
+        if (reflector := self._of(namespace)) is not None:
+            await reflector.synced.wait()
+
+    def knows(self, namespace: str) -> bool:
+        """Whether all that it has of that namespace is there."""
+        reflector = self._of(namespace)
+        return reflector is not None and reflector.synced.is_set()
+
+    def is_forbidden(self, namespace: str) -> bool:
+        """Whether it may not read that namespace."""
+        reflector = self._of(namespace)
+        return reflector is not None and reflector.is_forbidden
 
     def _of(self, namespace: str) -> Reflector | None:
         return self.reflectors[None] if None in self.reflectors else self.reflectors.get(namespace)

@@ -21,6 +21,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from onair_core.kube.client import Client
 from onair_core.kube.resources import (
     ASSETS,
@@ -42,7 +44,13 @@ from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.observe.cache import ByLabel, Cache
 from onair_operator.observe.trim import trim_metadata, trim_pod
 
+log = structlog.get_logger(__name__)
+
 Object = dict[str, Any]
+
+NOT_KNOWN_SECONDS = 5.0
+"""After which to look again at what is in a namespace that is not known."""
+_LOOK_SECONDS = 0.05
 
 # Kinds of Secrets that no LiveStream names: a cluster has thousands of the first.
 _NOT_FOR_US = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
@@ -125,7 +133,9 @@ class World:
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follows the API server; inside, everything is there. A reflector that fails ends what is inside."""
+        """Follows the API server; inside, everything is there, but for namespaces that it may not read: of several that
+        are watched, one that is gone with its Role must not end the others. A reflector that fails ends what is inside.
+        """
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(reflector.run(), name=f"reflector {cache.resource}")
@@ -133,13 +143,37 @@ class World:
                 for reflector in cache.reflectors.values()
             ]
             try:
-                await asyncio.gather(*(cache.synced() for cache in self.caches))
+                await self._what_may_be_known()
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
 
+    async def _what_may_be_known(self) -> None:
+        where = self._scope.namespaces
+        await self.secrets.synced(self._scope.installation)
+        await self.classes.synced()
+        if not where:
+            await asyncio.gather(*(cache.synced() for cache in self.caches))
+            return
+
+        def is_settled(namespace: str) -> bool:
+            return self.knows(namespace) or self._is_forbidden(namespace)
+
+        while not (any(map(self.knows, where)) and all(map(is_settled, where))):  # noqa: ASYNC110 - of many events some
+            await asyncio.sleep(_LOOK_SECONDS)
+        for namespace in where:
+            if not self.knows(namespace):
+                log.error("nothing is done in a namespace that may not be read", namespace=namespace)
+
+    def _is_forbidden(self, namespace: str) -> bool:
+        return any(cache.is_forbidden(namespace) for cache in self.caches)
+
     # What a reconcile asks.
+
+    def knows(self, namespace: str) -> bool:
+        """Whether everything of it is there: what is not would be taken for absent."""
+        return all(cache.knows(namespace) for cache in self.caches)
 
     def children(self, stream: Key, uid: str, service: str) -> Children:
         """Those that the stream of that uid owns: one of its name that is gone may have left some."""

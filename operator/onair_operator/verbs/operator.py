@@ -59,7 +59,7 @@ class _Name(click.ParamType):  # type: ignore[type-arg]
     "--http",
     type=HostPort(),
     envvar="ONAIR_HTTP",
-    default="0.0.0.0:8080",
+    default=":8080",
     show_default=True,
     help="/healthz, /readyz and /metrics.",
 )
