@@ -261,7 +261,7 @@ class Channel:
     def message(self, kind: str = "Ready") -> str:
         return next(c["message"] for c in self.status["conditions"] if c["type"] == kind)
 
-    def becomes(self, kind: str, status: str, reason: str | None = None, patience: float = 30) -> None:
+    def becomes(self, kind: str, status: str, reason: str | None = None, patience: float = 60) -> None:
         """Waits for a condition of the newest generation."""
 
         def so() -> bool:
@@ -272,7 +272,7 @@ class Channel:
 
         until(f"{self.name}: {kind} is {status} {reason or ''}", so, patience, pause=0.05)
 
-    def ready(self, patience: float = 30) -> Channel:
+    def ready(self, patience: float = 60) -> Channel:
         self.becomes("Ready", "True", patience=patience)
         return self
 
