@@ -16,6 +16,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a folder for the logs of the last number of streams")
     given = parser.parse_args()
     operator_cluster.enter_network()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # folders are removed then, too
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", file=sys.stderr)
     rows = []
     for count in given.streams:

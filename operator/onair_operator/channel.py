@@ -26,6 +26,7 @@ class Channel:
     """`followed`: uids of pods, with the numbers of their incarnations; `drained`: of those that begin no broadcast any
     more, with their newest event; `completed`: the broadcast that was told to end; `told_at`: when status last got
     events (the loop's clock); `acknowledged`: up to where the pod has been told that its journal is taken;
+    `refused`: how often the cluster has refused something, one after the other;
     `unanswered`: how often it was told of a change or drained without an answer.
     """
 
@@ -35,6 +36,7 @@ class Channel:
     drained: dict[str, Drain] = field(default_factory=dict)
     completed: str | None = None
     told_at: float = float("-inf")
+    refused: int = 0
     acknowledged: Cursor = field(default_factory=Cursor)
     unanswered: int = 0
 

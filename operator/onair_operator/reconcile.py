@@ -58,6 +58,7 @@ Object = dict[str, Any]
 TELLING_SECONDS = 1.0
 # What nobody tells of when it changes is looked at again after so many seconds.
 REFUSED_SECONDS = 30.0
+REFUSED = Backoff(1.0, REFUSED_SECONDS)
 LEAVING_SECONDS = 2.0
 NOT_ANSWERING = Backoff(5.0, 120.0)
 
@@ -143,6 +144,12 @@ class StreamReconciler:
             pod = _pod(children, provision.incarnation)
             await self._conversation.complete(channel, pod, _to_complete(stream, heard.status))
         outcome.blocked = outcome.blocked or heard.refused
+        if outcome.blocked is None or outcome.again is None:
+            channel.refused = 0
+        else:
+            # Soon at first: a namespace that is new has no service account yet, and rights may be a moment late.
+            channel.refused += 1
+            outcome.again = REFUSED.delay(channel.refused, random())  # noqa: S311 - spreads load
 
         await self._write_status(channel, stream, plan, provision, heard.status, decision, outcome)
         return min((seconds for seconds in (heard.again, outcome.again) if seconds is not None), default=None)

@@ -141,19 +141,23 @@ class Stream:
 
     def url(self, scheme: str = "rtmp") -> str:
         """As soon as the Service leads anywhere: encoders try again, ffmpeg does not."""
-        address = self.address()
-
-        def is_open() -> bool:
-            with socket.create_connection((address, 5222), timeout=1):
-                return True
-
-        until("the Service leads to the pod", is_open)
-        return f"{scheme}://{address}:5222/app/{self.key()}"
+        return f"{scheme}://{self._reached(5222)}:5222/app/{self.key()}"
 
     def playlist(self) -> str:
         """As viewers have it, but for the host name, which only pods can look up."""
         found: str = self.status["playback"][0]["url"]
-        return found.replace(f"{self.name}-ingest.{self.kubectl.namespace}.svc", self.address())
+        return found.replace(f"{self.name}-ingest.{self.kubectl.namespace}.svc", self._reached(8080))
+
+    def _reached(self, port: int) -> str:
+        """The Service's address, once it leads to the pod: kube-proxy is told of a ready pod later than the operator."""
+        address = self.address()
+
+        def is_open() -> bool:
+            with socket.create_connection((address, port), timeout=1):
+                return True
+
+        until("the Service leads to the pod", is_open)
+        return address
 
     def pods(self) -> list[str]:
         found = self.kubectl.list("pods", "-l", f"onair.dev/live-stream={self.name}")

@@ -231,7 +231,7 @@ class Stage:
 
 def _note(body: Object) -> Object:
     made_from = {name: part for name, part in body.items() if name != "status"}
-    return {"made-from": str(made_from), CONTENT_HASH: stable_hash(body)}
+    return {"onair.dev/made-from": str(made_from), CONTENT_HASH: stable_hash(body)}
 
 
 __all__ = ["ASSETS", "KEY", "NOW", "ROOT", "Stage"]

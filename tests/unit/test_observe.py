@@ -11,8 +11,9 @@ from onair_core.kube.client import Client
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, PODS
 from onair_core.kube.store import Key
 from onair_operator.decide.plan import claim_before_reading
+from onair_operator.desired.labels import LIVE_STREAM
 from onair_operator.observe.cache import ByLabel, Cache
-from onair_operator.observe.trim import trim_pod
+from onair_operator.observe.trim import trim_metadata, trim_pod
 from onair_operator.observe.world import Scope, Wake, World
 
 Object = dict[str, Any]
@@ -121,6 +122,25 @@ def test_of_a_pod_little_is_kept() -> None:
     assert kept["spec"] == {"nodeName": "n"} and "imageID" not in kept["status"]["containerStatuses"][0]
     assert kept["metadata"]["deletionTimestamp"] and "creationTimestamp" not in kept["metadata"]
     assert trim_pod({"metadata": {"name": "b"}})["status"] == {"containerStatuses": []}
+
+
+def test_of_what_is_somebody_elses_next_to_nothing_is_kept() -> None:
+    owner = {"apiVersion": "v1", "kind": "LiveStream", "name": "keynote", "uid": "u", "controller": True}
+    metadata = {
+        "labels": {"app.kubernetes.io/name": "onair", LIVE_STREAM: "keynote"},
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{…}"},
+        "ownerReferences": [owner],
+        "resourceVersion": "7",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
+    assert trim_metadata(thing("events", "a", metadata=metadata))["metadata"] == {
+        "name": "a",
+        "namespace": "events",
+        "uid": "uid-a",
+        "resourceVersion": "7",
+        "labels": {LIVE_STREAM: "keynote"},
+        "ownerReferences": [{"kind": "LiveStream", "name": "keynote", "uid": "u"}],
+    }
 
 
 # All of them.

@@ -148,7 +148,7 @@ class Store:
     def _kept(self, found: Object) -> Object:
         """Without `managedFields`, which are often half of an object and nobody's business here."""
         metadata = {name: value for name, value in found["metadata"].items() if name != "managedFields"}
-        return {"metadata": metadata} if self.metadata_only else self.trim(found | {"metadata": metadata})
+        return self.trim({"metadata": metadata} if self.metadata_only else found | {"metadata": metadata})
 
 
 def _uid(found: Mapping[str, Any]) -> object:

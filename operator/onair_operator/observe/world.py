@@ -42,7 +42,7 @@ from onair_operator.decide.plan import claim_before_reading
 from onair_operator.desired.labels import LIVE_STREAM, managed_selector
 from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.observe.cache import ByLabel, Cache
-from onair_operator.observe.trim import trim_pod
+from onair_operator.observe.trim import trim_metadata, trim_pod
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +96,12 @@ class World:
         self.classes = Cache(client, LIVE_STREAM_CLASSES)
         self.assets = Cache(client, ASSETS, where)
         self.pods = Cache(client, PODS, where, labels=managed, trim=trim_pod)
-        self.secrets = Cache(client, SECRETS, secrets_in, fields=_NOT_FOR_US, metadata_only=True)
         self.services = Cache(client, SERVICES, where, labels=managed)
-        self.policies = Cache(client, NETWORK_POLICIES, where, labels=managed, metadata_only=True)
-        self.claims = Cache(client, PERSISTENT_VOLUME_CLAIMS, where, labels=managed, metadata_only=True)
+        self.secrets = Cache(client, SECRETS, secrets_in, fields=_NOT_FOR_US, metadata_only=True, trim=trim_metadata)
+        self.policies = Cache(client, NETWORK_POLICIES, where, labels=managed, metadata_only=True, trim=trim_metadata)
+        self.claims = Cache(
+            client, PERSISTENT_VOLUME_CLAIMS, where, labels=managed, metadata_only=True, trim=trim_metadata
+        )
         self.grants = Grants(self._recording_with)
         self._pods_of = ByLabel(self.pods, LIVE_STREAM)
         self._secrets_of = ByLabel(self.secrets, LIVE_STREAM)
