@@ -101,7 +101,8 @@ def test_one_leads_and_another_takes_over(
     first = run("a").leads()
     second = run("b")
     second.until("it waits", lambda: "waiting to lead" in second.since_start())
-    assert second.get("/healthz")[0] == second.get("/readyz")[0] == 200
+    second.until("it could lead", lambda: second.get("/readyz")[0] == 200)
+    assert second.get("/healthz")[0] == 200
     assert (first.metric("onair_operator_leading"), second.metric("onair_operator_leading")) == (1, 0)
     work_on(first, control_plane, namespace, "one")
 
