@@ -12,8 +12,22 @@ from pathlib import Path
 import pytest
 
 from far_network import FarHost, far_host
+from kubelab import required
 
 JS = Path(__file__).parent / "js"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in filter(required.concerns, items):
+        required.limit(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if required.concerns(item):
+        required.judge(report)
+    return report
 
 
 @pytest.fixture(autouse=True)

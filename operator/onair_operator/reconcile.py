@@ -10,18 +10,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import random
 from typing import Any
 
 import structlog
 
-from onair_core.backoff import Backoff
-from onair_core.kube.errors import ApiError, BadRequest, Forbidden, Invalid, NotFound
+from onair_core.kube.errors import NotFound
 from onair_core.kube.resources import LIVE_STREAMS
 from onair_core.kube.store import Key
 from onair_core.manifests import COMPLETE
-from onair_operator.apply.children import apply_children, create_pod, prune, remove_pods, service_waits
-from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
+from onair_operator.apply.writer import Writer
 from onair_operator.channel import Channel
 from onair_operator.conversation import Conversation
 from onair_operator.decide.assets import ON_CLAIM
@@ -35,18 +32,18 @@ from onair_operator.decide.incarnation import (
     update_pending,
 )
 from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
-from onair_operator.decide.pods import overdue, pod_verdict, runs
+from onair_operator.decide.pods import overdue
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
 from onair_operator.decide.told import taken_by
-from onair_operator.desired.addresses import address_pending, exposure, ingest_addresses, playback_url
+from onair_operator.desired.addresses import ingest_addresses, playback_url
 from onair_operator.desired.labels import INCARNATION
-from onair_operator.desired.naming import Incarnation, certificate_secret_name, service_name
+from onair_operator.desired.naming import Incarnation
 from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
 from onair_operator.desired.provide import provide
 from onair_operator.desired.provision import Installation, Provision
-from onair_operator.desired.secrets import certificate_problem
 from onair_operator.journals import Journals
+from onair_operator.making import REFUSALS, REFUSED_SECONDS, Maker, Outcome, Turn, pod_of, refused
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import NOT_KNOWN_SECONDS, Children, World
 
@@ -56,32 +53,8 @@ Object = dict[str, Any]
 
 # Status gets events at most so often; a change of the manifest does not wait.
 TELLING_SECONDS = 1.0
-# What nobody tells of when it changes is looked at again after so many seconds.
-REFUSED_SECONDS = 30.0
-REFUSED = Backoff(1.0, REFUSED_SECONDS)
-LEAVING_SECONDS = 2.0
-NOT_ANSWERING = Backoff(5.0, 120.0)
-
-# The API server says no, and will say so again: to what it is, or to whose it is.
-_REFUSALS = (BadRequest, Forbidden, Invalid)
-_EXCEEDED = "exceeded quota"
-# Of OwnerReferencesPermissionEnforcement (OpenShift has it): it learns of new kinds every ten seconds or so.
-_NOT_KNOWN_YET = "cannot find RESTMapping"
-_SERVICE_PENDING = Verdict(True, "BroadcastRunning", "The Service is changed when the broadcast has ended.")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of making the children. `stands`: they are made, its pod among them; `again`: seconds after which to
-    look again.
-    """
-
-    stands: bool = False
-    blocked: Verdict | None = None
-    under_way: Verdict | None = None
-    unheard: Verdict | None = None
-    pending: Verdict | None = None
-    again: float | None = None
+# A pod that should have been gone and still tells is looked at again after so many seconds.
+LATE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +84,7 @@ class StreamReconciler:
         self._writer = writer
         self._conversation = conversation
         self._secrets = secrets
+        self._maker = Maker(world, writer, conversation, secrets, installation)
         self._journals = Journals(writer, world.assets, root)
         self._root = root
         self._installation = installation
@@ -127,7 +101,7 @@ class StreamReconciler:
             return NOT_KNOWN_SECONDS
         channel = self._channel(key, stream["metadata"]["uid"])
         plan = await self._plan(stream)
-        children = self._children(plan, channel)
+        children = self._world.children_of(plan.ref)
         before = stream.get("status") or {}
         self._conversation.follow(channel, plan.ref, children, taken_by(before))
 
@@ -138,20 +112,15 @@ class StreamReconciler:
             heard = await self._take_in(channel, stream, plan, children, at_once=True)
             decision = self._decision(channel, plan, children, heard.status)
         provision = self._provision(channel, plan, children, heard.status, decision.current)
+        turn = Turn(channel, plan, provision, children, decision, heard.status, taken_by(before))
         outcome = Outcome()
         if _is_provisioned(plan) and not (decision.create and heard.refused):
-            outcome = await self._make(channel, plan, provision, children, decision, heard.status)
-            pod = _pod(children, provision.incarnation)
+            outcome = await self._maker.make(turn)
+            pod = pod_of(children, provision.incarnation)
             await self._conversation.complete(channel, pod, _to_complete(stream, heard.status))
         outcome.blocked = outcome.blocked or heard.refused
-        if outcome.blocked is None or outcome.again is None:
-            channel.refused = 0
-        else:
-            # Soon at first: a namespace that is new has no service account yet, and rights may be a moment late.
-            channel.refused += 1
-            outcome.again = REFUSED.delay(channel.refused, random())  # noqa: S311 - spreads load
 
-        await self._write_status(channel, stream, plan, provision, heard.status, decision, outcome)
+        await self._write_status(stream, turn, outcome)
         return min((seconds for seconds in (heard.again, outcome.again) if seconds is not None), default=None)
 
     # What it shall be.
@@ -179,9 +148,9 @@ class StreamReconciler:
             incarnation,
             installation=self._installation,
             control=channel.access(incarnation),
-            pod=_pod(children, incarnation),
+            pod=pod_of(children, incarnation),
             service=children.service,
-            assets=self._world.assets_of(Key(plan.ref.namespace, plan.ref.name), channel.uid),
+            assets=self._world.assets_of(plan.ref),
             taken=taken_by(status),
         )
 
@@ -203,9 +172,9 @@ class StreamReconciler:
         provision = self._provision(channel, plan, children, status, None)
         try:
             status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
-        except _REFUSALS as error:
+        except REFUSALS as error:
             # Of an Asset, by a quota for one. What else there is to do must not wait for that: a key may be reset.
-            return Heard(status, REFUSED_SECONDS, _refused(error))
+            return Heard(status, REFUSED_SECONDS, refused(error))
         return Heard(status, None if lost else left)
 
     def _outlives_its_pod(self, plan: Plan, status: Object) -> bool:
@@ -226,7 +195,7 @@ class StreamReconciler:
         if late is None:
             return None
         answers = pods[0]["metadata"]["name"] in self._conversation.answering(children)
-        return LEAVING_SECONDS if late > 0 and answers else max(-late, 0.0)
+        return LATE_SECONDS if late > 0 and answers else max(-late, 0.0)
 
     # Which pod.
 
@@ -251,102 +220,10 @@ class StreamReconciler:
     def _current(self, children: Children) -> Object | None:
         return current_pod(children.pods, self._conversation.answering(children))
 
-    # Making it so.
-
-    async def _make(
-        self,
-        channel: Channel,
-        plan: Plan,
-        provision: Provision,
-        children: Children,
-        decision: Decision,
-        status: Object,
-    ) -> Outcome:
-        outcome = await self._make_children(channel, plan, provision, children, decision, status)
-        now = self._children(plan, channel)
-        pod = _pod(now, provision.incarnation)
-        if outcome.blocked is None and outcome.under_way is None:
-            outcome.under_way = _under_way(decision, pod, provision, now.service)
-        # Whatever the cluster refuses: a publisher whose key was reset has to go. A pod that is to end stays drained.
-        stays = decision.current is not None and decision.step in (Step.KEEP, Step.WAIT)
-        if stays and pod is not None and runs(pod):
-            outcome.unheard = await self._conversation.configure(
-                channel, pod, provision.config, taken_by(self._status_of(provision))
-            )
-        if outcome.unheard is None and decision.step is not Step.DRAIN:
-            channel.unanswered = 0
-        else:
-            # Each try may take a worker for as long as a pod may take to answer; whoever connects is news at once.
-            channel.unanswered += 1
-            outcome.again = NOT_ANSWERING.delay(channel.unanswered, random())  # noqa: S311 - spreads load
-        if exposure(provision.cls, now.service) != provision.exposed:
-            outcome.again = 0.0  # what the API server answered is no news to anybody, and addresses come from it
-        return outcome
-
-    async def _make_children(
-        self,
-        channel: Channel,
-        plan: Plan,
-        provision: Provision,
-        children: Children,
-        decision: Decision,
-        status: Object,
-    ) -> Outcome:
-        certificate, problem = await self._certificate(provision)
-        if problem is not None:
-            return Outcome(blocked=problem)
-        waits = "broadcast" in status and service_waits(children.service, provision)
-        try:
-            await apply_children(self._writer, provision, certificate, but_service=waits)
-            await remove_pods(self._writer, children, decision.remove)
-            if decision.create:
-                await create_pod(self._writer, provision)
-            settled = decision.step is Step.KEEP
-            await prune(self._writer, children, provision, key_secret=plan.key_secret[0], settled=settled)
-        except NotOurs as error:
-            return Outcome(blocked=Verdict(False, "ConflictingObject", str(error)), again=REFUSED_SECONDS)
-        except StillLeaving as error:
-            return Outcome(under_way=Verdict(False, "WaitingForDeletion", str(error)), again=LEAVING_SECONDS)
-        except _REFUSALS as error:
-            refused = _refused(error)
-            if _NOT_KNOWN_YET in error.message:
-                return Outcome(under_way=refused, again=LEAVING_SECONDS)
-            if _EXCEEDED in error.message and _is_stopping(self._children(plan, channel)):
-                # A pod that has been replaced counts until it is gone; its end is an event.
-                return Outcome(under_way=refused, again=REFUSED_SECONDS)
-            return Outcome(blocked=refused, again=REFUSED_SECONDS)
-        return Outcome(stands=True, pending=_SERVICE_PENDING if waits else None)
-
-    def _children(self, plan: Plan, channel: Channel) -> Children:
-        key = Key(plan.ref.namespace, plan.ref.name)
-        return self._world.children(key, channel.uid, service_name(key.name))
-
-    async def _certificate(self, provision: Provision) -> tuple[Object | None, Verdict | None]:
-        """The class's certificate. One that has gone missing is told by the class, not by streams that have a copy."""
-        tls, stream = provision.cls.ingest.tls, provision.stream
-        if tls is None:
-            return None, None
-        source = await self._secrets.read(self._installation.namespace, tls.secret_name)
-        problem = certificate_problem(source, tls.secret_name)
-        if problem is None:
-            return source, None
-        copy = Key(stream.namespace, certificate_secret_name(stream.name))
-        if self._world.secrets.get(copy) is not None:
-            return None, None
-        return None, Verdict(False, "CertificateMissing", f"The class's certificate for RTMPS: {problem}")
-
     # Telling it.
 
-    async def _write_status(
-        self,
-        channel: Channel,
-        stream: Object,
-        plan: Plan,
-        provision: Provision,
-        status: Object,
-        decision: Decision,
-        outcome: Outcome,
-    ) -> None:
+    async def _write_status(self, stream: Object, turn: Turn, outcome: Outcome) -> None:
+        plan, status = turn.plan, turn.status
         generation = stream["metadata"]["generation"]
         unheard = outcome.unheard
         if unheard is not None and unheard.holds is None and status.get("observedGeneration") != generation:
@@ -357,11 +234,11 @@ class StreamReconciler:
                 blocked=outcome.blocked,
                 under_way=outcome.under_way,
                 unheard=unheard,
-                update_pending=update_pending(decision, also=outcome.pending),
+                update_pending=update_pending(turn.decision, also=outcome.pending),
             )
-            status = _provisioned_status(status, plan, provision, generation)
+            status = _provisioned_status(status, plan, turn.provision, generation)
             if outcome.stands:
-                status["incarnation"] = provision.incarnation.number
+                status["incarnation"] = turn.provision.incarnation.number
         else:
             made, status = verdicts(plan.ready), unprovisioned_status(status, plan, generation=generation)
         conditions = status.get("conditions", [])
@@ -370,12 +247,7 @@ class StreamReconciler:
             await self._writer.write_status(LIVE_STREAMS, stream, status)
         except NotFound:
             return  # deleted meanwhile: its event is on the way
-        self._conversation.taken(channel, taken_by(status))
-
-    def _status_of(self, provision: Provision) -> Object:
-        """As it is on the API server: what is in there is durable."""
-        found = self._world.streams.get(Key(provision.stream.namespace, provision.stream.name)) or {}
-        return found.get("status") or {}
+        self._conversation.taken(turn.channel, taken_by(status))
 
     def _channel(self, key: Key, uid: str) -> Channel:
         known = self._channels.get(key)
@@ -409,33 +281,10 @@ def _recorded(status: Object) -> int:
     return int(status.get("incarnation") or 0)
 
 
-def _pod(children: Children, incarnation: Incarnation) -> Object | None:
-    return next((pod for pod in children.pods if incarnation_number(pod) == incarnation.number), None)
-
-
 def _to_complete(stream: Object, status: Object) -> str | None:
     """The open broadcast, if it is the one that somebody has asked to end."""
     wanted: str | None = stream["metadata"].get("annotations", {}).get(COMPLETE)
     return wanted if wanted is not None and wanted == (status.get("broadcast") or {}).get("id") else None
-
-
-def _under_way(decision: Decision, pod: Object | None, provision: Provision, service: Object | None) -> Verdict | None:
-    if decision.current is None:
-        return Verdict(False, decision.reason, decision.message)
-    verdict = pod_verdict(pod)
-    if not verdict.holds:
-        return verdict
-    if address_pending(provision.cls, service):
-        return Verdict(False, "AddressPending", "The load balancer of the Service has no address yet.")
-    return None
-
-
-def _refused(error: ApiError) -> Verdict:
-    return Verdict(False, "Refused", error.message)
-
-
-def _is_stopping(children: Children) -> bool:
-    return any("deletionTimestamp" in pod["metadata"] for pod in children.pods)
 
 
 def _loop_time() -> float:

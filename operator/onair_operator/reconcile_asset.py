@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from onair_core.contract import StreamRef
 from onair_core.kube.errors import NotFound
 from onair_core.kube.resources import ASSETS
 from onair_core.kube.store import Key
@@ -37,10 +38,10 @@ class AssetReconciler:
         if "state" not in status:
             return None  # its LiveStream's reconcile is about to say
         origin = asset["spec"].get("liveStream") or {}
-        stream = Key(key.namespace, origin.get("name", ""))
-        found = self._world.streams.get(stream)
-        exists = found is not None and found["metadata"]["uid"] == origin.get("uid")
-        pods = self._world.children(stream, origin.get("uid", ""), "").pods if exists else []
+        stream = StreamRef(key.namespace, origin.get("name", ""), origin.get("uid", ""))
+        found = self._world.streams.get(Key(stream.namespace, stream.name))
+        exists = found is not None and found["metadata"]["uid"] == stream.uid
+        pods = self._world.children_of(stream).pods if exists else []
         incarnations = [pod["metadata"].get("labels", {}).get(INCARNATION, "") for pod in pods]
         now = self._wall()
         if is_lost(asset, stream_exists=exists, incarnations=incarnations):

@@ -5,26 +5,10 @@ Where they are not, and cannot be built, the tests skip and say why; with ONAIR_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from helm import Helm
 
-from kubelab import binaries, required
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            required.limit(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    report = yield
-    required.judge(report)
-    return report
+from kubelab import binaries
 
 
 @pytest.fixture(scope="session")

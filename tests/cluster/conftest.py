@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from installation import NAMESPACE, Installation
-from kubelab import artifacts, kind, layout, machine, provider, required
+from kubelab import artifacts, kind, layout, machine, provider
 from kubelab.kubectl import Kubectl
 from kubelab.provider import Cluster, Unavailable, Unsupported
 from kubelab.required import NOT_OF_THIS_KIND
@@ -25,8 +25,6 @@ ARTIFACTS = Path(os.environ.get("ONAIR_ARTIFACTS") or layout.PROJECT / ".cache" 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in here:
-        required.limit(item)
     # A machine has one cluster at a time: what makes and kills clusters comes before the one that the others share.
     here.sort(key=lambda item: item.path.name != "test_cluster_leftovers.py")
     items[:] = [item for item in items if item not in here] + here
@@ -35,7 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    required.judge(report)
     funcargs = item.funcargs if isinstance(item, pytest.Function) else {}
     if report.failed and isinstance(kubectl := funcargs.get("kubectl"), Kubectl):
         folder = ARTIFACTS / re.sub(r"\W+", "-", item.name)

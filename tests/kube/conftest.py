@@ -5,8 +5,7 @@ Where the real one cannot be had its tests skip and say why; with ONAIR_REQUIRE_
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 from api_server import ApiServer, serving
@@ -23,7 +22,6 @@ from control_plane_fixtures import (
     scheduler,
     shared_control_plane,
 )
-from kubelab import required
 from onair_core.backoff import Backoff
 from onair_core.kube.client import Call, Client, Patience
 
@@ -43,19 +41,6 @@ __all__ = [
     "scheduler",
     "shared_control_plane",
 ]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            required.limit(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    report = yield
-    required.judge(report)
-    return report
 
 
 @pytest.fixture

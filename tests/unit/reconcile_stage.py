@@ -202,7 +202,7 @@ class Stage:
             return None
         return self._write("create", resource, body)
 
-    async def delete(self, resource: Resource, found: Object, *, grace_seconds: int | None = None) -> None:
+    async def delete(self, resource: Resource, found: Object) -> None:
         self.writes.append(("delete", resource.kind, found["metadata"]["name"]))
         if resource is PODS:
             self.has(PODS, {**found, "metadata": {**found["metadata"], "deletionTimestamp": "2027-01-15T08:01:00Z"}})

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from onair_core.contract import StreamRef
 from onair_core.kube.client import Client
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, PODS
 from onair_core.kube.store import Key
@@ -229,13 +230,15 @@ def test_a_stream_and_its_children() -> None:
 
 def test_children_are_those_of_the_uid() -> None:
     stage = Stage()
-    world, key = stage.world, Key("events", "keynote")
-    for cache in (world.pods, world.secrets, world.services):
+    world = stage.world
+    for cache in (world.pods, world.secrets):
         for found in (owned("old", "keynote", "before"), owned("new", "keynote", "now"), child("stray", "keynote")):
             stage.happens(cache, "ADDED", found)
-    there = world.children(key, "now", "new")
+    stage.happens(world.services, "ADDED", owned("keynote-ingest", "keynote", "now"))
+    there = world.children_of(StreamRef("events", "keynote", "now"))
     assert [found["metadata"]["name"] for found in (*there.pods, *there.secrets)] == ["new", "new"]
-    assert there.service is not None and world.children(key, "now", "old").service is None
+    assert there.service is not None
+    assert world.children_of(StreamRef("events", "keynote", "before")).service is None
     assert not world.has_foreign_secret("events", "new", "keynote") and not world.has_foreign_secret(
         "events", "none", "keynote"
     )
@@ -329,10 +332,9 @@ def test_assets_are_looked_at_when_what_they_are_on_may_be_gone() -> None:
         "status": {},
     }
     assert stage.is_written(world.assets, asset) == {"assets": {"events/keynote-1"}}, "its pod may be gone since"
-    assert [found["metadata"]["name"] for found in world.assets_of(Key("events", "keynote"), "uid-keynote")] == [
-        "keynote-1"
-    ]
-    assert world.assets_of(Key("events", "keynote"), "another") == []
+    recordings = world.assets_of(StreamRef("events", "keynote", "uid-keynote"))
+    assert [found["metadata"]["name"] for found in recordings] == ["keynote-1"]
+    assert world.assets_of(StreamRef("events", "keynote", "another")) == []
     assert stage.happens(world.pods, "DELETED", owned("p", "keynote", "uid-keynote"))["assets"] == {"events/keynote-1"}
     assert stage.happens(world.streams, "DELETED", stream("keynote"))["assets"] == {"events/keynote-1"}
 

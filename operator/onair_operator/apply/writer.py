@@ -7,6 +7,7 @@ change in a child is seen by its version: it is applied again, once, whatever co
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -74,15 +75,11 @@ class Writer:
         self._cache_of(resource).learn(answered)
         return answered
 
-    async def delete(self, resource: Resource, found: Object, *, grace_seconds: int | None = None) -> None:
+    async def delete(self, resource: Resource, found: Object) -> None:
         """That very object; one that is gone is what was wanted."""
         metadata = found["metadata"]
-        try:
-            await self._client.delete(
-                resource, metadata["name"], metadata.get("namespace"), uid=metadata["uid"], grace_seconds=grace_seconds
-            )
-        except (NotFound, Conflict):
-            return
+        with contextlib.suppress(NotFound, Conflict):
+            await self._client.delete(resource, metadata["name"], metadata.get("namespace"), uid=metadata["uid"])
 
     async def write_status(self, resource: Resource, live: Object, status: Object) -> bool:
         """Makes OnAir's part of the status what `status` says, if it is not. False: it was.

@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 
+from onair_core.contract import StreamRef
 from onair_core.kube.client import Client
 from onair_core.kube.resources import (
     ASSETS,
@@ -40,7 +41,7 @@ from onair_core.manifests import DEFAULT_CLASS, LiveStreamClassSpec, LiveStreamS
 from onair_operator.decide.grants import Grants
 from onair_operator.decide.plan import claim_before_reading
 from onair_operator.desired.labels import LIVE_STREAM, managed_selector
-from onair_operator.desired.naming import stream_key_secret_name
+from onair_operator.desired.naming import service_name, stream_key_secret_name
 from onair_operator.observe.cache import ByLabel, Cache
 from onair_operator.observe.trim import trim_metadata, trim_pod
 
@@ -175,19 +176,20 @@ class World:
         """Whether everything of it is there: what is not would be taken for absent."""
         return all(cache.knows(namespace) for cache in self.caches)
 
-    def children(self, stream: Key, uid: str, service: str) -> Children:
+    def children_of(self, stream: StreamRef) -> Children:
         """Those that the stream of that uid owns: one of its name that is gone may have left some."""
-        found = self.services.get(Key(stream.namespace, service))
+        where, name, uid = stream.namespace, stream.name, stream.uid
+        found = self.services.get(Key(where, service_name(name)))
         return Children(
-            pods=[pod for pod in self._pods_of.of(*stream) if is_owned(pod, uid)],
-            secrets=[secret for secret in self._secrets_of.of(*stream) if is_owned(secret, uid)],
+            pods=[pod for pod in self._pods_of.of(where, name) if is_owned(pod, uid)],
+            secrets=[secret for secret in self._secrets_of.of(where, name) if is_owned(secret, uid)],
             service=found if found is not None and is_owned(found, uid) else None,
         )
 
-    def assets_of(self, stream: Key, uid: str) -> list[Object]:
-        return [
-            asset for asset in self._assets_of.of(*stream) if (asset["spec"].get("liveStream") or {}).get("uid") == uid
-        ]
+    def assets_of(self, stream: StreamRef) -> list[Object]:
+        """The recordings of the stream of that uid."""
+        found = self._assets_of.of(stream.namespace, stream.name)
+        return [asset for asset in found if (asset["spec"].get("liveStream") or {}).get("uid") == stream.uid]
 
     def all_classes(self) -> dict[str, Object]:
         return {key.name: value for key, value in self.classes.items()}

@@ -10,6 +10,14 @@ REQUIRED = os.environ.get("ONAIR_REQUIRE_CLUSTER", "") not in ("", "0")
 NOT_OF_THIS_KIND = "not with this kind of cluster"
 
 
+_FOLDERS = {"chart", "cluster", "kube"}
+
+
+def concerns(item: pytest.Item) -> bool:
+    """Whether a test is one of those that need what the cluster tool builds: the folder says so."""
+    return not _FOLDERS.isdisjoint(item.path.relative_to(item.config.rootpath).parts)
+
+
 def judge(report: pytest.TestReport) -> None:
     """With ONAIR_REQUIRE_CLUSTER=1 (CI), a test that skipped has failed."""
     if report.skipped and REQUIRED and NOT_OF_THIS_KIND not in (reason := str(report.longrepr)):
