@@ -25,6 +25,7 @@ from onair_core.kube.config import find
 from onair_core.kube.errors import KubeError
 from onair_core.kube.login import Source
 from onair_core.kube.store import Key
+from onair_core.open_files import allow_open_files
 from onair_operator.apply.writer import Writer
 from onair_operator.conversation import Conversation
 from onair_operator.desired.provision import Installation
@@ -39,6 +40,7 @@ from onair_operator.queue import WorkQueue
 from onair_operator.reconcile import StreamReconciler
 from onair_operator.reconcile_asset import AssetReconciler
 from onair_operator.reconcile_class import ClassReconciler
+from onair_operator.rollout import Rollout
 from onair_operator.root_secret import root_secret
 
 log = structlog.get_logger(__name__)
@@ -70,6 +72,7 @@ class Options:
 
 async def serve(options: Options) -> None:
     """Runs until SIGINT or SIGTERM. Raises `StartError`, `LeaseLost`, `KubeError`."""
+    allow_open_files()  # a connection to each pod
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -166,6 +169,7 @@ class Leader:
             writer,
             Conversation(self.followers),
             contents,
+            Rollout(self.streams.add),
             root=root,
             installation=Installation(scope.installation, options.pod_labels, options.image),
         )

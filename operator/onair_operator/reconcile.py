@@ -24,11 +24,13 @@ from onair_operator.conversation import Conversation
 from onair_operator.decide.assets import ON_CLAIM
 from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
+    ROLLOUT_LIMITED,
     Decision,
     Step,
     current_pod,
     decide_incarnation,
     incarnation_number,
+    is_ready,
     update_pending,
 )
 from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
@@ -46,6 +48,7 @@ from onair_operator.journals import Journals
 from onair_operator.making import REFUSALS, REFUSED_SECONDS, Maker, Outcome, Turn, pod_of, refused
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import NOT_KNOWN_SECONDS, Children, World
+from onair_operator.rollout import Rollout
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +78,7 @@ class StreamReconciler:
         writer: Writer,
         conversation: Conversation,
         secrets: SecretReader,
+        rollout: Rollout,
         *,
         root: bytes,
         installation: Installation,
@@ -84,6 +88,7 @@ class StreamReconciler:
         self._writer = writer
         self._conversation = conversation
         self._secrets = secrets
+        self._rollout = rollout
         self._maker = Maker(world, writer, conversation, secrets, installation)
         self._journals = Journals(writer, world.assets, root)
         self._root = root
@@ -111,6 +116,7 @@ class StreamReconciler:
             # The next pod begins its epochs behind what status has by then: nothing of the last one may be missing.
             heard = await self._take_in(channel, stream, plan, children, at_once=True)
             decision = self._decision(channel, plan, children, heard.status)
+        self._note(key, plan, children, decision)
         provision = self._provision(channel, plan, children, heard.status, decision.current)
         turn = Turn(channel, plan, provision, children, decision, heard.status, taken_by(before))
         outcome = Outcome()
@@ -135,6 +141,7 @@ class StreamReconciler:
             root=self._root,
             secret=lambda _namespace, _name: own,
             is_foreign=lambda where, name: self._world.has_foreign_secret(where, name, metadata["name"]),
+            built_in=False,
         )
         self._world.work_on_uids(self._world.grants.claim(made.claim))
         return finish(made, self._world.grants.grant(made.ref.uid), default_store=DEFAULT_STORE)
@@ -215,7 +222,17 @@ class StreamReconciler:
             recorded=_recorded(status),
             answering=self._conversation.answering(children),
             keeps_volume=plan.cls.ingest.volume.persistent_volume_claim is not None,
+            has_turn=self._rollout.has_turn(_key(plan), *_rollout_of(plan)),
         )
+
+    def _note(self, key: Key, plan: Plan, children: Children, decision: Decision) -> None:
+        """For the turns of others."""
+        if not _is_provisioned(plan):
+            self._rollout.forget(key)
+            return
+        pod = self._current(children)
+        down = decision.step not in (Step.KEEP, Step.WAIT) or pod is None or not is_ready(pod)
+        self._rollout.note(key, *_rollout_of(plan), down=down, waits=decision.reason == ROLLOUT_LIMITED)
 
     def _current(self, children: Children) -> Object | None:
         return current_pod(children.pods, self._conversation.answering(children))
@@ -256,6 +273,7 @@ class StreamReconciler:
         return self._channels.setdefault(key, Channel(uid, self._root))
 
     def _forget(self, key: Key) -> None:
+        self._rollout.forget(key)
         channel = self._channels.pop(key, None)
         if channel is not None:
             self._conversation.leave(channel)
@@ -263,6 +281,15 @@ class StreamReconciler:
 
 def _is_provisioned(plan: Plan) -> bool:
     return plan.ready.reason not in NOT_PROVISIONED
+
+
+def _key(plan: Plan) -> Key:
+    return Key(plan.ref.namespace, plan.ref.name)
+
+
+def _rollout_of(plan: Plan) -> tuple[str, int]:
+    """The class, and how much of it may be down."""
+    return plan.class_name or "", plan.cls.ingest.rollout.max_unavailable_percent
 
 
 def _provisioned_status(status: Object, plan: Plan, provision: Provision, generation: int) -> Object:

@@ -44,6 +44,10 @@ def _service(*names: str) -> Spec:
     return {"ingest": {"service": {"annotations": dict.fromkeys(names, "x")}}}
 
 
+def _exposed(kind: str | None, **fields: Any) -> Spec:
+    return {"ingest": {"service": fields | ({} if kind is None else {"type": kind})}}
+
+
 def _silent(publisher: int | None = None, media: int | None = None) -> Spec:
     ingest = {} if publisher is None else {"publisherTimeoutSeconds": publisher}
     return {"ingest": ingest, "limits": {} if media is None else {"mediaTimeoutSeconds": media}}
@@ -113,6 +117,25 @@ RULES: dict[Key, RuleCase] = {
     ("LiveStreamClass", "spec.ingest.service.annotations", OWN_ANNOTATIONS): RuleCase(
         refused=[_service("onair.dev/x"), _service("a", "onair.dev/pod-hash")],
         accepted=[_service("onair.example/x"), _service("a/onair.dev"), _service()],
+    ),
+    (
+        "LiveStreamClass",
+        "spec.ingest.service.externalTrafficPolicy",
+        "belongs to type NodePort or LoadBalancer",
+    ): RuleCase(
+        refused=[_exposed(kind, externalTrafficPolicy="Local") for kind in ("ClusterIP", None)],
+        accepted=[_exposed(kind, externalTrafficPolicy="Local") for kind in ("NodePort", "LoadBalancer")]
+        + [_exposed("ClusterIP"), _exposed(None, externalTrafficPolicy=None)],
+    ),
+    ("LiveStreamClass", "spec.ingest.service.loadBalancerClass", "belongs to type LoadBalancer"): RuleCase(
+        refused=[_exposed(kind, loadBalancerClass="a/b") for kind in ("ClusterIP", "NodePort", None)],
+        accepted=[_exposed(kind, loadBalancerClass="a/b") for kind in ("LoadBalancer",)]
+        + [_exposed("ClusterIP"), _exposed(None, loadBalancerClass=None)],
+    ),
+    ("LiveStreamClass", "spec.ingest.service.loadBalancerSourceRanges", "belongs to type LoadBalancer"): RuleCase(
+        refused=[_exposed(kind, loadBalancerSourceRanges=["192.0.2.0/24"]) for kind in ("ClusterIP", "NodePort", None)],
+        accepted=[_exposed(kind, loadBalancerSourceRanges=["192.0.2.0/24"]) for kind in ("LoadBalancer",)]
+        + [_exposed("ClusterIP"), _exposed(None, loadBalancerSourceRanges=None)],
     ),
     ("LiveStreamClass", "spec.ingest.volume", "emptyDir and persistentVolumeClaim exclude each other"): RuleCase(
         refused=[{"ingest": {"volume": {"emptyDir": {}, "persistentVolumeClaim": {"size": "1Gi"}}}}],

@@ -35,8 +35,15 @@ FULL_CLASS: dict[str, Any] = {
     "ingest": {
         "hostname": "ingest.example.com",
         "image": "registry.example.com/onair@sha256:0123",
+        "imagePullPolicy": "IfNotPresent",
         "tls": {"secretName": "ingest-tls"},
-        "service": {"type": "LoadBalancer", "annotations": {"external-dns.alpha.kubernetes.io/hostname": "a.example"}},
+        "service": {
+            "type": "LoadBalancer",
+            "externalTrafficPolicy": "Local",
+            "loadBalancerClass": "example.com/nlb",
+            "loadBalancerSourceRanges": ["192.0.2.0/24"],
+            "annotations": {"external-dns.alpha.kubernetes.io/hostname": "a.example"},
+        },
         "volume": {"persistentVolumeClaim": {"storageClassName": "fast", "size": "50Gi"}},
         "pod": {
             "resources": {"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}},
@@ -48,6 +55,7 @@ FULL_CLASS: dict[str, Any] = {
             "labels": {"team": "video"},
             "priorityClassName": "live",
         },
+        "rollout": {"maxUnavailablePercent": 10},
     }
 }
 

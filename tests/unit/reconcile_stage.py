@@ -18,6 +18,7 @@ from onair_operator.observe.world import Scope, Wake, World
 from onair_operator.pods.errors import PodUnreachable
 from onair_operator.reconcile import StreamReconciler
 from onair_operator.reconcile_asset import AssetReconciler
+from onair_operator.rollout import Rollout
 
 Object = dict[str, Any]
 ROOT = bytes(range(32))
@@ -101,6 +102,8 @@ class Stage:
         """By kind: what comes of writing one."""
         self.now = NOW
         self.pods = Pods()
+        self.woken: list[Key] = []
+        """Those whose turn of a roll-out may have come."""
         self.world = World(NOBODY, Scope("onair-system"), ROOT, Wake(*(lambda key: None,) * 3))
         self._versions = itertools.count(11)
         for cache in self.world.caches:
@@ -108,10 +111,12 @@ class Stage:
                 reflector._store.begin(10)
                 reflector._tell(reflector._store.end())
                 reflector.synced.set()
-        parts: Any = (self.world, self, Conversation(self.pods), self)  # type: ignore[arg-type]
+        self.rollout = Rollout(self.woken.append)
+        parts: Any = (self.world, self, Conversation(self.pods), self, self.rollout)  # type: ignore[arg-type]
         installation = Installation("onair-system", {"app": "onair"}, "onair:1")
         self.streams = StreamReconciler(*parts, root=ROOT, installation=installation, wall=lambda: self.now)
         self.assets = AssetReconciler(self.world, self, wall=lambda: self.now)  # type: ignore[arg-type]
+        self.cls()
 
     # What others do.
 

@@ -72,6 +72,18 @@ def test_an_idle_pod_is_drained_before_it_is_replaced() -> None:
     assert not update_pending(drains).holds and not update_pending(replaced).holds
 
 
+def test_a_ready_pod_waits_for_its_turn_and_one_that_takes_nobody_does_not() -> None:
+    for broadcasting in (B.IDLE, B.DRAINED):
+        waits = decide(pod(3, OTHER), broadcasting=broadcasting, has_turn=False)
+        assert (waits.step, waits.reason, waits.current, waits.remove) == (Step.WAIT, "RolloutLimited", 3, ())
+        assert update_pending(waits) == Verdict(True, "RolloutLimited", waits.message)
+        assert decide(pod(3, OTHER, ready=False), broadcasting=broadcasting, has_turn=False).step is not Step.WAIT
+    assert decide(pod(3, OTHER, ready=False), broadcasting=B.UNKNOWN, has_turn=False).step is Step.REPLACE
+    assert decide(pod(3, OTHER, phase="Failed"), has_turn=False).step is Step.REPLACE
+    assert decide(pod(3), has_turn=False).step is Step.KEEP
+    assert decide(pod(3, OTHER), broadcasting=B.LIVE, has_turn=False).reason == "BroadcastRunning"
+
+
 def test_a_pod_that_cannot_be_asked_is_replaced_only_if_it_takes_nobody() -> None:
     silent = decide(pod(3, OTHER), broadcasting=B.UNKNOWN)
     assert (silent.step, silent.reason, silent.update_pending) == (Step.WAIT, "PodNotAnswering", True)
@@ -144,11 +156,12 @@ pods = st.lists(
 )
 
 
-@given(pods, st.sampled_from(B), st.integers(0, 25), st.booleans())
+@given(pods, st.sampled_from(B), st.integers(0, 25), st.booleans(), st.booleans())
 def test_whatever_is_observed(
-    observed: list[dict[str, Any]], broadcasting: Broadcasting, recorded: int, keeps_volume: bool
+    observed: list[dict[str, Any]], broadcasting: Broadcasting, recorded: int, keeps_volume: bool, has_turn: bool
 ) -> None:
-    made = decide(*observed, broadcasting=broadcasting, recorded=recorded, keeps_volume=keeps_volume)
+    more = {"recorded": recorded, "keeps_volume": keeps_volume, "has_turn": has_turn}
+    made = decide(*observed, broadcasting=broadcasting, **more)
     staying = {p["metadata"]["name"]: p for p in observed if "deletionTimestamp" not in p["metadata"]}
     numbers = [int(p["metadata"]["annotations"][INCARNATION_NUMBER]) for p in observed]
     assert set(made.remove) <= set(staying)

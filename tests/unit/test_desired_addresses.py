@@ -108,7 +108,7 @@ def plan(cls: Object | None = None) -> Plan:
     }
     stream = {"metadata": metadata, "spec": {"title": "Keynote", "className": "a"}}
     classes = {"a": {"metadata": {"name": "a"}, "spec": cls or {}}}
-    made = draft(stream, classes, root=bytes(32), secret=lambda *_: None, is_foreign=lambda *_: False)
+    made = draft(stream, classes, root=bytes(32), secret=lambda *_: None, is_foreign=lambda *_: False, built_in=True)
     return finish(made, Grant(made.claim.entries), default_store=DEFAULT_STORE)
 
 

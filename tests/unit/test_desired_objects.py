@@ -174,6 +174,12 @@ def test_the_pod_is_restricted(given_: Provision) -> None:
     assert spec["securityContext"]["runAsUser"] == 10001
 
 
+def test_where_the_platform_gives_the_user_the_pod_names_none() -> None:
+    made = pod(provision({"ingest": {"pod": {"assignedUser": True}}}))
+    assert violations(made) == []
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(made["spec"]["securityContext"])
+
+
 def test_what_is_not_restricted_is_seen() -> None:
     made = pod(PLAIN)
     made["spec"] |= {"hostNetwork": True, "securityContext": {}, "volumes": [{"name": "x", "hostPath": {"path": "/"}}]}
@@ -242,6 +248,8 @@ def test_the_next_incarnation_of_the_same_pod_has_its_hash() -> None:
         provision(image="ghcr.io/onair/onair:1.0.1"),
         provision(rtmps_secret="ingest-tls"),
         provision({"ingest": {"image": "x"}}),
+        provision({"ingest": {"imagePullPolicy": "Always"}}),
+        provision({"ingest": {"pod": {"assignedUser": True}}}),
         provision({"ingest": {"volume": {"emptyDir": {"sizeLimit": 1}}}}),
         *(
             provision({"ingest": {"pod": {name: value}}})
@@ -251,6 +259,17 @@ def test_the_next_incarnation_of_the_same_pod_has_its_hash() -> None:
 )  # fmt: skip
 def test_what_a_running_pod_cannot_become_makes_another_pod(changed: Provision) -> None:
     assert pod_hash(changed) != pod_hash(PLAIN)
+
+
+def test_the_service_is_exposed_as_the_class_says() -> None:
+    wanted = {name: value for name, value in FULL_CLASS["ingest"]["service"].items() if name != "annotations"}
+    spec = service(FULL)["spec"]
+    assert {name: spec[name] for name in wanted} == wanted
+    assert set(service(PLAIN)["spec"]) == {"type", "selector", "ports"}
+
+
+def test_how_fast_a_change_rolls_out_is_not_a_change_of_the_pod() -> None:
+    assert pod_hash(provision({"ingest": {"rollout": {"maxUnavailablePercent": 1}}})) == pod_hash(PLAIN)
 
 
 def test_a_service_of_another_type_is_the_same_pod() -> None:

@@ -203,6 +203,32 @@ def test_an_idle_pod_is_drained_and_replaced_when_its_class_changes() -> None:
     run(story())
 
 
+def test_an_idle_pod_waits_while_another_channel_of_its_class_is_down() -> None:
+    async def story() -> None:
+        stage = Stage()
+        stage.cls("a")
+        uid = await ready(stage, className="a")
+        other = Key("events", "other")
+        stage.rollout.note(other, "a", 25, down=True, waits=False)
+        stage.has(
+            LIVE_STREAM_CLASSES, {"metadata": {"name": "a", "generation": 2}, "spec": {"ingest": {"image": "onair:2"}}}
+        )
+        await stage.works()
+        assert stage.condition("UpdatePending") == ("True", "RolloutLimited")
+        assert stage.condition("Ready")[0] == "True" and not stage.pods.drained
+        assert stage.written() == [("status", "LiveStream", "keynote")]
+        await stage.works()
+        assert stage.written() == [] and not stage.woken
+
+        stage.rollout.note(other, "a", 25, down=False, waits=False)
+        assert stage.woken == [KEY]
+        await stage.works()
+        assert stage.pods.drained == [uid] and stage.condition("UpdatePending") == ("False", "NothingPending")
+        assert not stage.rollout.has_turn(other, "a", 25), "it is down itself now"
+
+    run(story())
+
+
 def test_a_class_that_goes_does_not_drain_anybody() -> None:
     async def story() -> None:
         stage = Stage()
@@ -216,6 +242,19 @@ def test_a_class_that_goes_does_not_drain_anybody() -> None:
         assert stage.written() == [("status", "LiveStream", "keynote")]
         for field in ("ingest", "playback", "className", "phase", "incarnation"):
             assert stage.status[field] == before[field]
+
+    run(story())
+
+
+def test_the_standard_class_is_not_made_up_when_it_goes() -> None:
+    async def story() -> None:
+        stage = Stage()
+        stage.cls(ingest={"volume": {"persistentVolumeClaim": {"size": "1Gi"}}})
+        await ready(stage)
+        stage.loses(LIVE_STREAM_CLASSES, {"metadata": {"name": "standard"}})
+        await stage.works()
+        assert stage.condition("Stalled") == ("True", "ClassNotFound") and not stage.pods.drained
+        assert stage.written() == [("status", "LiveStream", "keynote")]
 
     run(story())
 

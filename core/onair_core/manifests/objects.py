@@ -63,6 +63,9 @@ class AllowedNamespaces(msgspec.Struct, frozen=True, kw_only=True):
 
 class ServiceSpec(_Spec, frozen=True, kw_only=True):
     type: str = "ClusterIP"
+    external_traffic_policy: str | None = None
+    load_balancer_class: str | None = None
+    load_balancer_source_ranges: tuple[str, ...] = ()
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -121,17 +124,24 @@ class PodSpec(_Spec, frozen=True, kw_only=True):
     image_pull_secrets: tuple[PullSecretRef, ...] = ()
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    assigned_user: bool = False
     priority_class_name: str | None = None
 
 
+class RolloutSpec(_Spec, frozen=True, kw_only=True):
+    max_unavailable_percent: int = 25
+
+
 class IngestSpec(_Spec, frozen=True, kw_only=True):
-    """`image`, `tls`, `service`, `volume` and `pod` are of clusters only."""
+    """`image`, `image_pull_policy`, `tls`, `service`, `volume`, `pod` and `rollout` are of clusters only."""
 
     image: str | None = None
+    image_pull_policy: str | None = None
     tls: TlsSpec | None = None
     service: ServiceSpec = ServiceSpec()
     volume: VolumeSpec = VolumeSpec()
     pod: PodSpec = PodSpec()
+    rollout: RolloutSpec = RolloutSpec()
     start: str = "Always"
     hostname: str | None = None
     takeover: str = "Never"

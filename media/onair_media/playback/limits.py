@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 from dataclasses import dataclass
 
+from onair_core.open_files import allow_open_files
 from onair_media.origins import Origin, Tally
-
-MAX_FILES = 65_536
-"""Beyond it connections are not what a process runs short of."""
 
 _VIEWERS_SHARE = 0.75
 """Of the files a process may open. The rest is for publishers, recordings, journals and webhooks."""
@@ -41,13 +38,7 @@ class Limits:
 
 def limits_of_process() -> Limits:
     """Raises the number of files the process may open as far as it may, and gives viewers their share of it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    ceiling = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft != resource.RLIM_INFINITY and soft < ceiling:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
-        soft = ceiling
-    files = MAX_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_FILES)
-    connections = int(files * _VIEWERS_SHARE)
+    connections = int(allow_open_files() * _VIEWERS_SHARE)
     return Limits(connections=connections, per_address=connections // 2)
 
 

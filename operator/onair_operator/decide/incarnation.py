@@ -13,6 +13,7 @@ Pods are never applied over. What is asked, in this order, and what comes of it:
 | yes | yes | no | it is being asked | `PodNotAnswering` | wait |
 | yes | ready | no | it does not answer | `PodNotAnswering` | wait |
 | yes | not ready | no | it does not answer | `PodOutdated` | replace |
+| yes | ready | no | no, but it is not its turn | `RolloutLimited` | wait |
 | yes | yes | no | no, but a broadcast may begin | `Draining` | drain |
 | yes | yes | no | no, and none begins | `PodOutdated` | replace |
 
@@ -33,6 +34,11 @@ Pod = dict[str, Any]
 
 
 NOTHING_PENDING = Verdict(False, "NothingPending")
+ROLLOUT_LIMITED = "RolloutLimited"
+# No figures: each change of a message is a write, of every channel that waits.
+_NOT_ITS_TURN = (
+    "The ingest pod is replaced when more of its class have a Ready pod (ingest.rollout.maxUnavailablePercent)."
+)
 
 
 class Broadcasting(StrEnum):
@@ -81,12 +87,13 @@ def decide_incarnation(
     recorded: int = 0,
     answering: frozenset[str] = frozenset(),
     keeps_volume: bool = False,
+    has_turn: bool = True,
 ) -> Decision:
     """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the `current_pod`.
 
     `recorded`: the highest incarnation that status knows; no number is given twice. `answering`: names of pods whose
     journals are being read, or which nobody has failed to reach yet. `keeps_volume`: pods share a claim, so one ends
-    before the next begins.
+    before the next begins. `has_turn`: a Ready pod may be replaced without too many being down at once.
     """
     known = sorted(pods, key=incarnation_number)
     staying = [pod for pod in known if _stays(pod, answering)]
@@ -123,7 +130,9 @@ def decide_incarnation(
     outdated = "The ingest pod is replaced by one as its class says now."
     answers = broadcasting not in (Broadcasting.ASKED, Broadcasting.UNKNOWN)
     # An operator that has just begun does not know yet what is live, and a node in trouble makes its pods not ready.
-    is_broken = broadcasting is Broadcasting.UNKNOWN and not _is_ready(current)
+    is_broken = broadcasting is Broadcasting.UNKNOWN and not is_ready(current)
+    if answers and is_ready(current) and not has_turn:
+        return stay(Step.WAIT, ROLLOUT_LIMITED, _NOT_ITS_TURN, pending=True)
     if broadcasting is Broadcasting.DRAINED or is_broken:
         return replace("PodOutdated", outdated)
     if not answers:
@@ -182,6 +191,7 @@ def _why_over(pod: Pod) -> str:
     return str(status.get("reason") or status["phase"])
 
 
-def _is_ready(pod: Pod) -> bool:
+def is_ready(pod: Pod) -> bool:
+    """A publisher can come in."""
     conditions = pod.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

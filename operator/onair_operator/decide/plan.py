@@ -75,10 +75,15 @@ def draft(
     root: bytes,
     secret: Callable[[str, str], Object | None],
     is_foreign: Callable[[str, str], bool],
+    built_in: bool,
 ) -> Draft:
-    """`secret(namespace, name)` finds Secrets; `is_foreign(namespace, name)`: one of that name is somebody else's."""
+    """`secret(namespace, name)` finds Secrets; `is_foreign(namespace, name)`: one of that name is somebody else's.
+
+    `built_in`: the class `standard` need not be declared. Not on a cluster: were it deleted there, by mistake or to be
+    made anew, every channel would become one of an emptyDir without limits.
+    """
     ref, spec = stream_ref(stream), spec_of(stream, LiveStreamSpec)
-    class_name, cls, problem = _class(stream, spec, classes)
+    class_name, cls, problem = _class(stream, spec, classes, built_in=built_in)
     generated = None
     reference = spec.stream_key.secret_ref
     if reference is None:
@@ -179,17 +184,17 @@ def _held_key(stream: Object) -> str | None:
 
 
 def _class(
-    stream: Object, spec: LiveStreamSpec, classes: Mapping[str, Object]
+    stream: Object, spec: LiveStreamSpec, classes: Mapping[str, Object], *, built_in: bool
 ) -> tuple[str | None, LiveStreamClassSpec, Verdict | None]:
-    """The class a stream is bound to: named, bound before, marked as default, or the built-in one."""
+    """The class a stream is bound to: named, bound before, marked as default, or `standard`."""
     name = spec.class_name or stream.get("status", {}).get("className") or default_class(classes.values())
     found = classes.get(name)
     if found is None:
-        if name == BUILT_IN_CLASS:
+        if built_in and name == BUILT_IN_CLASS:
             return name, LiveStreamClassSpec(), None
-        known = ", ".join(sorted({*classes, BUILT_IN_CLASS}))
-        problem = Verdict(False, "ClassNotFound", f"no LiveStreamClass {name}; there are: {known}")
-        return None, LiveStreamClassSpec(), problem
+        known = sorted({*classes, BUILT_IN_CLASS} if built_in else classes)
+        there_are = f"there are: {', '.join(known)}" if known else "there is none at all"
+        return None, LiveStreamClassSpec(), Verdict(False, "ClassNotFound", f"no LiveStreamClass {name}; {there_are}")
     cls = spec_of(found, LiveStreamClassSpec)
     namespace = stream["metadata"]["namespace"]
     allowed = cls.allowed_namespaces

@@ -80,9 +80,7 @@ def _spec(provision: Provision, settings_secret: str) -> dict[str, Any]:
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
+            **({} if wanted.assigned_user else {"runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER}),
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
@@ -126,6 +124,7 @@ def _container(provision: Provision) -> dict[str, Any]:
     return {
         "name": "ingest",
         "image": ingest.image or provision.installation.image,
+        **({"imagePullPolicy": ingest.image_pull_policy} if ingest.image_pull_policy else {}),
         "args": args,
         "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _PORTS.items()],
         "resources": {name: dict(amounts) for name, amounts in resources.items() if amounts},

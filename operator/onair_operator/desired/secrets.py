@@ -10,6 +10,7 @@ import msgspec
 
 from onair_core.contract.settings import CERTIFICATE, CONFIG, KEY, TOKEN
 from onair_operator.desired.addresses import ingest_addresses
+from onair_operator.desired.certificates import pair_problem
 from onair_operator.desired.labels import child_metadata
 from onair_operator.desired.naming import pod_name, stream_key_secret_name
 from onair_operator.desired.provision import Provision
@@ -60,7 +61,10 @@ def certificate_problem(source: Mapping[str, Any] | None, name: str) -> str | No
     missing = [key for key in (CERTIFICATE, KEY) if not secret_value(source, key)]
     if source is None:
         return f"there is no Secret {name} in OnAir's namespace"
-    return f"Secret {name} in OnAir's namespace has no {' and no '.join(missing)}" if missing else None
+    if missing:
+        return f"Secret {name} in OnAir's namespace has no {' and no '.join(missing)}"
+    problem = pair_problem(secret_value(source, CERTIFICATE) or b"", secret_value(source, KEY) or b"")
+    return None if problem is None else f"Secret {name} in OnAir's namespace: {problem}"
 
 
 def secret_value(secret: Mapping[str, Any] | None, key: str) -> bytes | None:

@@ -16,6 +16,11 @@ def service(provision: Provision) -> dict[str, Any]:
     metadata = child_metadata(stream, service_name(stream.name))
     if exposure.annotations:
         metadata["annotations"] = dict(exposure.annotations)
+    optional = {
+        "externalTrafficPolicy": exposure.external_traffic_policy,
+        "loadBalancerClass": exposure.load_balancer_class,
+        "loadBalancerSourceRanges": list(exposure.load_balancer_source_ranges),
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -27,5 +32,6 @@ def service(provision: Provision) -> dict[str, Any]:
                 {"name": "rtmp", "port": ports.RTMP, "targetPort": "rtmp", "protocol": "TCP"},
                 {"name": "http", "port": ports.HTTP, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"},
             ],
+            **{name: value for name, value in optional.items() if value},
         },
     }

@@ -41,7 +41,7 @@ def plan(
     drafts, grants = [], Grants(asset_ids.get)
     for stream in streams:
         with contained(str(stream_ref(stream))):
-            made = draft(stream, classes, root=root, secret=secret, is_foreign=is_foreign)
+            made = draft(stream, classes, root=root, secret=secret, is_foreign=is_foreign, built_in=True)
             grants.claim(made.claim)
             drafts.append(made)
     return [finish(made, grants.grant(made.ref.uid), default_store=default_store) for made in drafts]
