@@ -174,7 +174,7 @@ async def test_what_is_ours_is_put_back_and_what_we_no_longer_want_goes(api: Cli
     made = await api.apply(SERVICES, full, manager=OPERATOR)
     name, namespace = full["metadata"]["name"], full["metadata"]["namespace"]
     drifted: Object = {
-        "spec": {"selector": {"app": "mine"}, "type": "NodePort"},
+        "spec": {"selector": {"app": "mine"}, "externalTrafficPolicy": "Cluster"},
         "metadata": {"annotations": {"a": "b"}},
     }
     await api.patch(SERVICES, name, namespace, drifted, manager="kubectl-edit")
