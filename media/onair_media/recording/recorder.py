@@ -4,14 +4,13 @@
 entry whose files are missing. While the store fails it is tried again, with growing delay; what does not fit the
 budget meanwhile is dropped, oldest first, and reported: the recording has a hole there, marked as a discontinuity.
 
-Only who made `epochs/<epoch>` writes in that epoch, and only while there is no higher one: a process that was thought
-dead and is not does not spoil the recording of the one that took over.
+It writes only as long as the recording is its own (`fence`). Before a spool it begins at once, whether or not the store
+can say whose it is: nothing leaves the spool until that is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,14 +23,15 @@ import structlog
 from onair_core.contract import BroadcastRef
 from onair_core.playback.paths import init_path, segment_path
 from onair_media.cmaf.model import InitSegment, Segment
+from onair_media.recording.fence import FENCE_SECONDS, Fence, TakenOverError
 from onair_media.recording.finishing import finish_recording
-from onair_media.recording.folder import folder, read_growing, read_origin
+from onair_media.recording.folder import folder, read_growing
 from onair_media.recording.model import (
     SEGMENTS_TO_PLAY,
     InitKey,
     InitRecord,
-    OriginDocument,
     Recording,
+    SegmentRecord,
     record_segment,
 )
 from onair_media.store import ObjectStore, StoreError
@@ -41,8 +41,6 @@ log = structlog.get_logger(__name__)
 # Bytes that may wait for the store; they are mostly the very bytes that the live window holds anyway.
 BUDGET = 128 * 1024 * 1024
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 10.0
-# How long a writer may go on without having looked whether another has taken over; paths of epochs never collide.
-FENCE_SECONDS = 10.0
 
 
 class RecorderListener(Protocol):
@@ -54,10 +52,6 @@ class RecorderListener(Protocol):
     def recording_warning(self, reason: str, message: str) -> None:
         """`RecordingStalled`: the store fails. `RecordingResumed`: it works again. `RecordingHole`: media is lost.
         `RecordingTakenOver`: another process writes this recording, this one does not any more."""
-
-
-class _TakenOverError(Exception):
-    """Another writes this recording."""
 
 
 @dataclass(slots=True)
@@ -100,14 +94,15 @@ class Recorder:
         self._listener = listener
         self._budget = budget
         self._base = folder(broadcast.id)
-        self._token = secrets.token_hex(16).encode()
+        self._fence = Fence(store, broadcast)
+        self._admitted = asyncio.Event()
+        self._uncounted: list[SegmentRecord] = []  # written before it was known what there is already
         self._queue = _Queue()
         self._inits: list[InitSegment] = []
         self._stored_inits: dict[InitKey, InitRecord] = {}
         self._target_duration: int | None = recording.target_duration
         self._closing = False
-        self._stalled = False
-        self._looked_at = 0.0
+        self._stalled: set[str] = set()  # what is being tried again
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def add_init(self, init: InitSegment) -> None:
@@ -143,8 +138,8 @@ class Recorder:
         await asyncio.shield(self._task)
         if not self.taken_over:
             try:
-                await self._insist(self._finish)
-            except _TakenOverError as error:
+                await self._insist("finishing", self._finish)
+            except TakenOverError as error:
                 self._stop(error)
         return not self.taken_over
 
@@ -168,63 +163,90 @@ class Recorder:
             f"{dropped.segment.duration:.1f} s are missing from the recording: the store is too slow or away.",
         )
 
+    # As the one to whom what lies in a spool belongs
+
+    async def may_send(self) -> bool:
+        await self._admitted.wait()
+        if not self.taken_over:
+            try:
+                await self._fence.check(at_most_seconds_ago=FENCE_SECONDS)
+            except TakenOverError as error:
+                self._stop(error)
+        return not self.taken_over
+
+    def delayed(self, error: StoreError) -> None:
+        self._tell_stalled("upload", error)
+
+    def sent(self) -> None:
+        self._tell_resumed("upload")
+
     async def _run(self) -> None:
+        admission = asyncio.get_running_loop().create_task(self._be_admitted())
         try:
-            await self._insist(self._claim)
-            if self.recording.unread:
-                await self._insist(self._catch_up)
-            self._tell_damage()
+            if not self._store.spools:
+                await admission
             await self._write_all()
-        except _TakenOverError as error:
+            await admission
+        except TakenOverError as error:
             self._stop(error)
+        finally:
+            admission.cancel()
 
     async def _write_all(self) -> None:
-        while True:
-            while self._queue.items:
-                waiting = self._queue.items[0]
-                await self._insist(partial(self._write, waiting))
-                self._queue.items.popleft()
-                self._queue.size -= waiting.size
+        queue = self._queue
+        while not self.taken_over:
+            if queue.items:
+                waiting = queue.items[0]
+                await self._insist("writing", partial(self._write, waiting))
+                if not self.taken_over:
+                    queue.items.popleft()
+                    queue.size -= waiting.size
+                continue
             if self._closing:
                 return
-            self._queue.changed.clear()
-            if not self._queue.items and not self._closing:
-                await self._queue.changed.wait()
+            queue.changed.clear()
+            await queue.changed.wait()
 
-    def _stop(self, error: _TakenOverError) -> None:
+    def _stop(self, error: TakenOverError) -> None:
+        if self.taken_over:
+            return
         self.taken_over = True
-        self._queue = _Queue()
+        self._queue.items.clear()
+        self._queue.size = 0
+        self._queue.changed.set()
+        self._uncounted.clear()
+        self._admitted.set()  # who waits learns that it is over
         log.error("recording stops", asset=self._broadcast.id, problem=str(error))
         self._listener.recording_warning("RecordingTakenOver", f"Nothing more is recorded here: {error}")
 
-    async def _claim(self) -> None:
+    async def _be_admitted(self) -> None:
+        try:
+            await self._insist("admission", self._admit)
+        except TakenOverError as error:
+            self._stop(error)
+
+    async def _admit(self) -> None:
         """Everything else may be written again, but an epoch has one writer."""
-        origin = f"{self._base}origin.json"
-        if not await self._store.create(origin, msgspec.json.encode(OriginDocument.of(self.recording.origin))):
-            await read_origin(self._store, self._broadcast.id, self.recording.origin)
-        epoch = f"{self._base}epochs/{self._broadcast.epoch}"
-        # The token tells the loser of a race from the winner who did not hear that it has won.
-        if not await self._store.create(epoch, self._token) and await self._store.get(epoch) != self._token:
-            raise _TakenOverError(f"Another process writes {self._broadcast.id} in epoch {self._broadcast.epoch}.")
-        await self._look_for_successor()
+        if self._admitted.is_set():
+            return
+        await self._fence.claim(self.recording.origin)
         if self.recording.segments or self.recording.unread:
             # Finished by a process that died before it could note that the broadcast is over: it was not.
             await self._store.delete([f"{self._base}asset.json"])
-        self._store.sync_soon([origin, epoch])
-
-    async def _look_for_successor(self) -> None:
-        prefix = f"{self._base}epochs/"
-        names = [path.removeprefix(prefix) for path in await self._store.sizes(prefix)]
-        highest = max((int(name) for name in names if name.isdecimal()), default=0)
-        if highest > self._broadcast.epoch:
-            raise _TakenOverError(f"Another process writes {self._broadcast.id}, in epoch {highest}.")
-        self._looked_at = asyncio.get_running_loop().time()
+        if self.recording.unread:
+            await self._catch_up()
+        self._tell_damage()
+        self._admitted.set()
+        uncounted, self._uncounted = self._uncounted, []
+        for record in uncounted:
+            self._count(record)
 
     async def _catch_up(self) -> None:
         recording = self.recording
         earlier = await read_growing(self._store, recording.id, recording.origin)
         for count, record in enumerate(earlier.segments if earlier is not None else ()):
-            recording.add(record)
+            if record.epoch < self._broadcast.epoch:  # those of this one are counted by themselves
+                recording.add(record)
             if count % 100 == 0:
                 await asyncio.sleep(0)
         recording.damaged = earlier.damaged if earlier is not None else 0
@@ -241,8 +263,8 @@ class Recorder:
             )
 
     async def _write(self, waiting: _Waiting) -> None:
-        if asyncio.get_running_loop().time() - self._looked_at > FENCE_SECONDS:
-            await self._look_for_successor()
+        if not self._store.spools:
+            await self._fence.check(at_most_seconds_ago=FENCE_SECONDS)
         segment, epoch = waiting.segment, self._broadcast.epoch
         written = []
         named: dict[InitKey, InitRecord] = {}
@@ -265,33 +287,44 @@ class Recorder:
         )
         entry = f"{self._base}manifest/{epoch}/{segment.number}.json"
         await self._store.put(entry, msgspec.json.encode(record))
-        self._store.sync_soon([*written, entry])
+        self._store.sync_soon([*written, entry], self)
+        if self._admitted.is_set():
+            self._count(record)
+        else:
+            self._uncounted.append(record)
+
+    def _count(self, record: SegmentRecord) -> None:
         self.recording.add(record)
         if len(self.recording.segments) >= SEGMENTS_TO_PLAY:
             self._listener.recording_ready()
 
     async def _finish(self) -> None:
-        await self._look_for_successor()
+        await self._fence.check()
         await finish_recording(self._store, self.recording)
 
-    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
+    async def _insist(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
         """Until it works: the store may be away for an hour."""
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
                 await attempt()
             except StoreError as error:
-                if not self._stalled:
-                    self._stalled = True
-                    log.error("recording stalled", asset=self._broadcast.id, problem=str(error))
-                    self._listener.recording_warning(
-                        "RecordingStalled", f"The store does not take the recording: {error}"
-                    )
+                self._tell_stalled(what, error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_RETRY_SECONDS)
                 continue
-            if self._stalled:
-                self._stalled = False
+            self._tell_resumed(what)
+            return
+
+    def _tell_stalled(self, what: str, error: StoreError) -> None:
+        if not self._stalled:
+            log.error("recording stalled", asset=self._broadcast.id, during=what, problem=str(error))
+            self._listener.recording_warning("RecordingStalled", f"The store does not take the recording: {error}")
+        self._stalled.add(what)
+
+    def _tell_resumed(self, what: str) -> None:
+        if what in self._stalled:
+            self._stalled.discard(what)
+            if not self._stalled:
                 log.info("recording goes on", asset=self._broadcast.id)
                 self._listener.recording_warning("RecordingResumed", "The store takes the recording again.")
-            return
