@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from far_network import FarHost, far_host
-from kubelab import required
+from kubelab import binaries, required
+from s3_server import S3Server
 
 JS = Path(__file__).parent / "js"
 
@@ -43,6 +44,19 @@ def ordinary_scheduling() -> Iterator[None]:
 def far() -> Iterator[FarHost]:
     """A host behind a cable that can be cut."""
     yield from far_host()
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[S3Server]:
+    """A real S3 server, with a bucket `recordings`; it can be stopped, frozen and started again."""
+    try:
+        binary = binaries.path("versitygw")
+    except binaries.NotBuilt as error:
+        pytest.skip(str(error))
+    server = S3Server(binary, tmp_path / "s3")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,16 @@ class PackagingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where recordings go: an obstore URL (`file:///…`, later `s3://…`); assets lie below `assets/<id>/`."""
+    """Where recordings go: `file:///…`, `s3://bucket/folder`, `gs://…` or `az://…`; assets lie below `assets/<id>/`.
+
+    `endpoint`, `region`: of a server that speaks S3 and is not Amazon's. `spool_bytes`: how much may wait on disk for
+    an object store. Credentials are not part of it: what is configured ends up in logs.
+    """
 
     url: str
+    endpoint: str = ""
+    region: str = ""
+    spool_bytes: int = 8 * 1024 * 1024 * 1024
 
 
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True):

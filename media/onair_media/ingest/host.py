@@ -22,6 +22,7 @@ from onair_media.ingest.restored import restored_state
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.recording import Recording
+from onair_media.store import Credentials, Stores
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class ChannelHost:
     """`on_journal(stream)` is called when a channel's journal has grown; `on_finished` when a recording became VOD.
     `inits` makes init segments (`Pipeline`).
 
-    Files lie below `folder`: `journals/<uid>.jsonl`, `unfinished/<asset>.json`, `alive`.
+    Files lie below `folder`: `journals/<uid>.jsonl`, `unfinished/<asset>.json`, `spool/`, `alive`.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class ChannelHost:
         on_finished: Callable[[Recording], None] = lambda _: None,
         clock: Clock | None = None,
         inits: Executor | None = None,
+        credentials: Credentials = lambda _url: {},
     ) -> None:
         self.clock = clock or Clock()
         self._folder = folder
         self._on_journal = on_journal
-        self._studio = Studio(folder / "unfinished", self.clock, on_finished, inits)
+        self.stores = Stores(folder / "spool", credentials)
+        self._studio = Studio(folder / "unfinished", self.clock, on_finished, self.stores, inits)
         self.directory = PlaybackDirectory(self._studio.library)
         self._channels: dict[str, Channel] = {}
         self._keys: dict[bytes, Channel] | None = None  # None: to be made from the channels again
@@ -94,6 +97,8 @@ class ChannelHost:
 
         `after`: (epoch, n) of the newest journal record that the caller has taken over.
         """
+        if config.asset.store is not None:
+            self.stores.know(config.asset.store)
         channel = self._channels.get(config.stream.uid)
         if channel is None:
             journal = self._journal(config.stream, after)

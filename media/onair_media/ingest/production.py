@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from onair_core.contract import BroadcastRef, ChannelConfig, PackagingSettings, StoreSettings, StreamRef
+from onair_core.contract import BroadcastRef, ChannelConfig, PackagingSettings, StreamRef
 from onair_media import lifecycle
 from onair_media.cmaf import TrackInfo
 from onair_media.hls import LiveWindow
@@ -69,8 +69,7 @@ class Production:
         )
         if broadcast.store is None:
             return
-        settings = StoreSettings(url=broadcast.store)
-        recording = self._recording = await self._studio.reopen(settings, self._stream, self.ref)
+        recording = self._recording = await self._studio.reopen(broadcast.store, self._stream, self.ref)
         self._earlier, self._earlier_times = recording.duration, recording.times
         if recording.segments:
             self._resume = ResumePoint(
@@ -161,8 +160,7 @@ class Production:
         """A recorder belongs to one epoch; one of an earlier epoch still writes what it has."""
         assert self._recording is not None and self._store is not None
         before = self._recorder
-        settings = StoreSettings(url=self._store)
-        self._recorder = self._studio.record(settings, self.ref, self._recording, self._listener)
+        self._recorder = self._studio.record(self._store, self.ref, self._recording, self._listener)
         self._recorded_epoch = self.ref.epoch
         if before is not None:
             task = asyncio.get_running_loop().create_task(before.abandon())

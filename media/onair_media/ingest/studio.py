@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from onair_core.contract import BroadcastRef, StoreSettings, StreamRef
+from onair_core.contract import BroadcastRef, StreamRef
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.unfinished import Unfinished, UnfinishedFiles
 from onair_media.recording import (
@@ -29,7 +29,7 @@ from onair_media.recording import (
     read_recording,
     unfinished_recordings,
 )
-from onair_media.store import ObjectStore, StoreError, open_store
+from onair_media.store import ObjectStore, StoreError, Stores
 
 log = structlog.get_logger(__name__)
 
@@ -42,46 +42,46 @@ class Studio:
     """`on_finished(recording)` is called when a recording has become video on demand. `inits`: see `Pipeline`."""
 
     def __init__(
-        self, folder: Path, clock: Clock, on_finished: Callable[[Recording], None], inits: Executor | None = None
+        self,
+        folder: Path,
+        clock: Clock,
+        on_finished: Callable[[Recording], None],
+        stores: Stores,
+        inits: Executor | None = None,
     ) -> None:
+        self.stores = stores
         self.inits = inits
         self.library = AssetLibrary()
         self._unfinished = UnfinishedFiles(folder)
         self._clock = clock
         self._on_finished = on_finished
-        self._stores: dict[str, ObjectStore] = {}
         self._urls: dict[Recorder, str] = {}
         self._busy: set[str] = set()  # assets that are being recorded or finished
         self._tasks: set[asyncio.Task[None]] = set()
 
     def store(self, url: str) -> ObjectStore:
         """The store at a URL. Raises `StoreError`."""
-        store = self._stores.get(url)
-        if store is None:
-            store = self._stores[url] = open_store(url)
-        return store
+        return self.stores.get(url)
 
     def origin(self, stream: StreamRef) -> Origin:
         return Origin(
             namespace=stream.namespace, stream=stream.name, stream_uid=stream.uid, created_at=self._clock.now()
         )
 
-    def record(
-        self, settings: StoreSettings, ref: BroadcastRef, recording: Recording, listener: RecorderListener
-    ) -> Recorder | None:
+    def record(self, url: str, ref: BroadcastRef, recording: Recording, listener: RecorderListener) -> Recorder | None:
         """Begins to write a recording. None, with a warning, when the store cannot be opened at all."""
         try:
-            store = self.store(settings.url)
+            store = self.store(url)
         except StoreError as error:
             listener.recording_warning("StoreUnavailable", f"Nothing is recorded: {error}")
             return None
         recorder = Recorder(store, ref, recording, listener)
-        self._urls[recorder] = settings.url
+        self._urls[recorder] = url
         self._busy.add(ref.id)
         self.library.begin(recording, store)
         return recorder
 
-    async def reopen(self, settings: StoreSettings, stream: StreamRef, ref: BroadcastRef) -> Recording:
+    async def reopen(self, url: str, stream: StreamRef, ref: BroadcastRef) -> Recording:
         """What earlier epochs of a broadcast have stored in the store in which it began.
 
         When the store fails, what comes is empty and `unread`: its recorder reads them before it adds anything.
@@ -90,7 +90,7 @@ class Studio:
         for attempt in range(REOPEN_TRIES):
             await asyncio.sleep(REOPEN_RETRY_SECONDS if attempt else 0)
             try:
-                return await read_growing(self.store(settings.url), ref.id, origin) or Recording(ref.id, origin)
+                return await read_growing(self.store(url), ref.id, origin) or Recording(ref.id, origin)
             except StoreError as error:
                 log.error("recording cannot be read yet", asset=ref.id, problem=str(error))
         recording = Recording(ref.id, origin)
@@ -139,6 +139,8 @@ class Studio:
             _, pending = await asyncio.wait(self._tasks, timeout=patience)
             for task in pending:
                 task.cancel()
+        await self.stores.settled(patience)
+        self.stores.close()
 
     async def _finish(self, recorder: Recorder) -> None:
         asset = recorder.recording.id

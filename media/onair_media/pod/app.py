@@ -107,6 +107,8 @@ async def _running(
         stack.push_async_callback(rtmp.close)
         await _listen(stack, "probes", probe_application(accepting.is_set), options.probes)
         store = settings.config.channel.asset.store
+        if store is not None:
+            host.stores.know(store)
         await host.start([store.url] if store else [])
         await pod.configure(settings.config)
         with _as_start_error("HTTP", options.http):

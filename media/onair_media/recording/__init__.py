@@ -5,6 +5,7 @@ HLS; `view` plays it while it grows, `finished` when it has ended, and `library`
 The format is documented in docs/store-format.md.
 """
 
+from onair_media.recording.fence import TakenOverError
 from onair_media.recording.finished import FinishedView
 from onair_media.recording.finishing import finish_recording
 from onair_media.recording.folder import (
@@ -32,6 +33,7 @@ __all__ = [
     "RecordingTime",
     "RecordingView",
     "ResumePoint",
+    "TakenOverError",
     "UnknownFormatError",
     "finish_recording",
     "read_growing",

@@ -131,6 +131,10 @@ class ObjectStore:
             raise _failure(error) from error
         return [path.rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"]]
 
+    def reopen(self, other: ObjectStore) -> None:
+        """Goes on as `other`, of the same URL: with other credentials."""
+        self._store = other._store
+
     def close(self) -> None:
         """Nothing is done in the background any more."""
 

@@ -51,7 +51,7 @@ class SpooledStore(ObjectStore):
     def __init__(self, remote: ObjectStore, folder: Path, budget: int) -> None:
         """Raises `OSError`."""
         folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(remote._store)
+        super().__init__(remote._store, name=remote.name)
         self._remote = remote
         self._folder = folder
         self._local = ObjectStore(LocalStore(folder))
@@ -89,6 +89,9 @@ class SpooledStore(ObjectStore):
         """Returns when everything handed over so far is in the store."""
         if self._waiting:
             await self._waiting[-1].arrived.wait()
+
+    def reopen(self, other: ObjectStore) -> None:
+        self._remote.reopen(other)
 
     def close(self) -> None:
         """Nothing is uploaded any more. What waits is uploaded by the next process, if it has the folder."""

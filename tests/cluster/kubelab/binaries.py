@@ -26,6 +26,7 @@ HELM3_KUBERNETES = ("1", "37")  # of its modules; the version that it takes for 
 COREDNS = "v1.12.4"
 KWOK = "v0.8.0"
 KIND = "v0.33.0"
+VERSITYGW = "v1.8.0"
 
 
 class NotBuilt(Exception):
@@ -109,6 +110,8 @@ def recipes() -> list[Recipe]:
             },
         ),
         Recipe("kwok", {"kwok": f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"}),
+        # An S3 server over a folder, for recordings.
+        Recipe("versitygw", {"versitygw": f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW}"}),
         Recipe("pause", {"pause": "."}, layout.MODULES / "pause"),
     ]
 
