@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from onair_core.contract import JournalEvent
+from onair_core.contract import JournalEvent, StoreSettings
 from onair_core.kube.errors import KubeError
 from onair_core.kube.resources import ASSETS
 from onair_core.kube.store import Key
@@ -26,6 +26,7 @@ from onair_operator.desired.labels import INCARNATION, recommended
 from onair_operator.desired.naming import Incarnation
 from onair_operator.desired.pod import DEFAULT_STORE
 from onair_operator.desired.provision import Provision
+from onair_operator.desired.store import is_object_store
 from onair_operator.observe.cache import Cache
 
 Object = dict[str, Any]
@@ -76,14 +77,17 @@ class Journals:
         return told.status
 
     def _new(self, stream: Object, provision: Provision, incarnation: Incarnation, event: JournalEvent) -> Object:
-        store = provision.config.channel.asset.store
+        store = provision.config.channel.asset.store or StoreSettings(url=DEFAULT_STORE)
         on_claim = provision.cls.ingest.volume.persistent_volume_claim is not None
+        labels = recommended(provision.stream)
+        if not is_object_store(store.url):
+            labels[INCARNATION] = ON_CLAIM if on_claim else incarnation.suffix
         return asset_object(
             stream,
             event,
             root=self._root,
-            store=store.url if store else DEFAULT_STORE,
-            labels=recommended(provision.stream) | {INCARNATION: ON_CLAIM if on_claim else incarnation.suffix},
+            store=store,
+            labels=labels,
             playback_url=lambda playback_id: playback_url(provision, playback_id),
         )
 

@@ -10,10 +10,10 @@ from random import random
 from typing import Any
 
 from onair_core.backoff import Backoff
-from onair_core.contract import Cursor
+from onair_core.contract import Cursor, StreamRef
 from onair_core.kube.errors import ApiError, BadRequest, Forbidden, Invalid
 from onair_core.kube.store import Key
-from onair_operator.apply.children import apply_children, create_pod, prune, remove_pods, service_waits
+from onair_operator.apply.children import Copied, apply_children, create_pod, prune, remove_pods, service_waits
 from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
 from onair_operator.channel import Channel
 from onair_operator.conversation import Conversation
@@ -22,9 +22,10 @@ from onair_operator.decide.incarnation import Decision, Step, incarnation_number
 from onair_operator.decide.plan import Plan
 from onair_operator.decide.pods import pod_verdict, runs
 from onair_operator.desired.addresses import address_pending, exposure
-from onair_operator.desired.naming import Incarnation, certificate_secret_name
+from onair_operator.desired.naming import Incarnation, certificate_secret_name, store_secret_name
 from onair_operator.desired.provision import Installation, Provision
 from onair_operator.desired.secrets import certificate_problem
+from onair_operator.desired.store import credentials_problem
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import Children, World
 
@@ -113,12 +114,12 @@ class Maker:
 
     async def _make_children(self, turn: Turn) -> Outcome:
         provision, children, decision = turn.provision, turn.children, turn.decision
-        certificate, problem = await self._certificate(provision)
+        copied, problem = await self._class_secrets(provision)
         if problem is not None:
             return Outcome(blocked=problem)
         waits = "broadcast" in turn.status and service_waits(children.service, provision)
         try:
-            await apply_children(self._writer, provision, certificate, but_service=waits)
+            await apply_children(self._writer, provision, copied, but_service=waits)
             await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
@@ -139,19 +140,29 @@ class Maker:
         turn.channel.refused = 0
         return Outcome(stands=True, pending=_SERVICE_PENDING if waits else None)
 
-    async def _certificate(self, provision: Provision) -> tuple[Object | None, Verdict | None]:
-        """The class's certificate. One that has gone missing is told by the class, not by streams that have a copy."""
-        tls, stream = provision.cls.ingest.tls, provision.stream
-        if tls is None:
-            return None, None
-        source = await self._secrets.read(self._installation.namespace, tls.secret_name)
-        problem = certificate_problem(source, tls.secret_name)
-        if problem is None:
-            return source, None
-        copy = Key(stream.namespace, certificate_secret_name(stream.name))
-        if self._world.secrets.get(copy) is not None:
-            return None, None
-        return None, Verdict(False, "CertificateMissing", f"The class's certificate for RTMPS: {problem}")
+    async def _class_secrets(self, provision: Provision) -> tuple[Copied, Verdict | None]:
+        """Of the class. One that has gone missing is told by the class, not by streams that have a copy."""
+        tls, store, stream = provision.cls.ingest.tls, provision.cls.store, provision.stream
+        certificate = credentials = None
+        if tls is not None:
+            source = await self._secrets.read(self._installation.namespace, tls.secret_name)
+            problem = certificate_problem(source, tls.secret_name)
+            if problem is None:
+                certificate = source
+            elif not self._has_copy(stream, certificate_secret_name(stream.name)):
+                return Copied(), Verdict(False, "CertificateMissing", f"The class's certificate for RTMPS: {problem}")
+        if store is not None and store.secret_ref is not None:
+            source = await self._secrets.read(self._installation.namespace, store.secret_ref.name)
+            problem = credentials_problem(source, store.secret_ref.name)
+            if problem is None:
+                credentials = source
+            elif not self._has_copy(stream, store_secret_name(stream.name)):
+                message = f"The class's credentials for its store: {problem}"
+                return Copied(), Verdict(False, "StoreCredentialsMissing", message)
+        return Copied(certificate, credentials), None
+
+    def _has_copy(self, stream: StreamRef, name: str) -> bool:
+        return self._world.secrets.get(Key(stream.namespace, name)) is not None
 
 
 def refused(error: ApiError) -> Verdict:

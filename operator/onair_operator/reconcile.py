@@ -21,7 +21,7 @@ from onair_core.manifests import COMPLETE
 from onair_operator.apply.writer import Writer
 from onair_operator.channel import Channel
 from onair_operator.conversation import Conversation
-from onair_operator.decide.assets import ON_CLAIM
+from onair_operator.decide.assets import ON_CLAIM, is_in_object_store
 from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
     ROLLOUT_LIMITED,
@@ -37,7 +37,7 @@ from onair_operator.decide.plan import NOT_PROVISIONED, Plan, draft, finish
 from onair_operator.decide.pods import overdue
 from onair_operator.decide.readiness import own_part, verdicts, with_verdicts
 from onair_operator.decide.stream_status import configured_status, unprovisioned_status
-from onair_operator.decide.told import taken_by
+from onair_operator.decide.told import open_broadcast, taken_by
 from onair_operator.desired.addresses import ingest_addresses, playback_url
 from onair_operator.desired.labels import INCARNATION
 from onair_operator.desired.naming import Incarnation
@@ -159,6 +159,7 @@ class StreamReconciler:
             service=children.service,
             assets=self._world.assets_of(plan.ref),
             taken=taken_by(status),
+            resumes=open_broadcast(status, self._recording(plan, status)),
         )
 
     # What it was told.
@@ -186,12 +187,18 @@ class StreamReconciler:
 
     def _outlives_its_pod(self, plan: Plan, status: Object) -> bool:
         """Of the open broadcast. Its recording knows what it is on, also when the class is another one since."""
-        recording = self._world.assets.get(Key(plan.ref.namespace, status.get("activeAsset", "")))
+        recording = self._recording(plan, status)
+        if recording is not None and is_in_object_store(recording):
+            return True
         on = (recording or {"metadata": {}})["metadata"].get("labels", {}).get(INCARNATION)
         if on is not None:
             return bool(on == ON_CLAIM)
         # Without its class nobody knows where it records.
         return plan.cls.ingest.volume.persistent_volume_claim is not None or plan.class_name is None
+
+    def _recording(self, plan: Plan, status: Object) -> Object | None:
+        """Of the open broadcast."""
+        return self._world.assets.get(Key(plan.ref.namespace, status.get("activeAsset", "")))
 
     def _left_to(self, broadcast: Object, children: Children) -> float | None:
         """For how many seconds the pod of the open broadcast may still tell of it; None: nobody has deleted it."""

@@ -16,6 +16,7 @@ from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.readiness import own_part
 from onair_operator.desired.pod import DATA
 from onair_operator.desired.secrets import certificate_problem
+from onair_operator.desired.store import credentials_problem, is_object_store
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import World
 
@@ -55,11 +56,16 @@ class ClassReconciler:
         return None
 
     async def _problem(self, cls: LiveStreamClassSpec) -> Verdict | None:
-        url = cls.store.url if cls.store is not None else None
-        if url is not None and not url.startswith(f"file://{DATA}/"):
-            return store_unavailable(f"{url} is not on the pod's volume; begin it with file://{DATA}/")
-        if cls.ingest.tls is None:
+        store, tls = cls.store, cls.ingest.tls
+        if store is not None and not is_object_store(store.url) and not store.url.startswith(f"file://{DATA}/"):
+            return store_unavailable(f"{store.url} is not on the pod's volume; begin it with file://{DATA}/")
+        if store is not None and store.secret_ref is not None:
+            name = store.secret_ref.name
+            problem = credentials_problem(await self._secrets.read(self._installation, name), name)
+            if problem is not None:
+                return Verdict(False, "StoreCredentialsMissing", f"Nothing new can be recorded: {problem}")
+        if tls is None:
             return None
-        name = cls.ingest.tls.secret_name
+        name = tls.secret_name
         problem = certificate_problem(await self._secrets.read(self._installation, name), name)
         return None if problem is None else Verdict(False, "CertificateMissing", f"No RTMPS for new streams: {problem}")

@@ -71,6 +71,8 @@ def provision(
     number: int = 1,
     key: str | None = KEY,
     store: str | None = DEFAULT_STORE,
+    endpoint: str = "",
+    store_secret: str | None = None,
     rtmps_secret: str | None = None,
     image: str = INSTALLATION.image,
     **channel: Any,
@@ -80,7 +82,7 @@ def provision(
         **{
             "keys": (key,) if key else (),
             "playback": (PlaybackEntry("main", "playback-id-of-keynote"),),
-            "asset": AssetSettings(store=StoreSettings(url=store) if store else None),
+            "asset": AssetSettings(store=StoreSettings(url=store, endpoint=endpoint) if store else None),
             **channel,
         },
     )
@@ -93,5 +95,6 @@ def provision(
         control=CONTROL,
         generated_key=key,
         rtmps_secret=rtmps_secret,
+        store_secret=store_secret,
         exposed=exposure(class_of(cls or {}), None),
     )

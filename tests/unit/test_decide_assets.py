@@ -73,5 +73,9 @@ def test_what_a_pod_serves_is_on_its_volume_and_in_a_stable_order() -> None:
         asset("bucket", store=IN_BUCKET),
         asset("nameless", playback=[]),
     ]
-    expected = tuple(ServedAsset(id=n, store=ON_VOLUME, playback_ids=(f"id-of-{n}",), title="Keynote") for n in "ab")
+    stores = {"a": ON_VOLUME, "b": ON_VOLUME, "bucket": IN_BUCKET}
+    expected = tuple(
+        ServedAsset(id=name, store=store, playback_ids=(f"id-of-{name}",), title="Keynote")
+        for name, store in stores.items()
+    )
     assert served(there, "aaaaaaaa") == served(reversed(there), "aaaaaaaa") == expected

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent
-from onair_operator.decide.told import Told, end_of_lost, take_in, taken_by
+from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent, OpenBroadcast
+from onair_operator.decide.told import Told, end_of_lost, open_broadcast, take_in, taken_by
 
 E = EventType
 Object = dict[str, Any]
@@ -178,3 +178,22 @@ def test_status_shows_the_newest_events_and_recordings_only() -> None:
         world.take(events(f"b{number}", number, LIVE + OVER))
     assert len(world.status["events"]) == 20 and world.shown()[-1] == OVER[-1].value
     assert world.status["recentAssets"] == [f"b{number}" for number in range(10, 30)]
+
+
+def test_what_the_next_pod_goes_on_with() -> None:
+    broadcast = {"id": "b1", "epoch": 3, "startedAt": "2026-01-01T00:00:00Z", "incarnation": 1}
+    live = {"broadcast": broadcast, "connected": True, "phase": "Active", "activeAsset": "b1"}
+    asset = {"spec": {"store": {"url": "s3://recordings/onair"}}, "status": {"state": "Ready"}}
+    began = 1767225600.0
+    expected = OpenBroadcast(id="b1", store="s3://recordings/onair", started_at=began, active=True, ready=True)
+    assert open_broadcast(live, asset) == expected
+
+    away = {**live, "connected": False, "broadcast": {**broadcast, "disconnectedAt": "2026-01-01T00:01:00Z"}}
+    found = open_broadcast(away, {**asset, "status": {"state": "Preparing"}})
+    assert found is not None and (found.disconnected_at, found.ready) == (began + 60, False)
+    back = open_broadcast({**away, "connected": True}, asset)
+    assert back is not None and back.disconnected_at is None, "what status still has of an earlier time does not count"
+
+    on_volume = {"spec": {"store": {"url": "file:///data/recordings"}}}
+    for status, recording in (({}, asset), (live, None), (live, on_volume), (live, {"spec": {}})):
+        assert open_broadcast(status, recording) is None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from desired_stage import CONTROL, INSTALLATION, STREAM, class_of, provision
 
-from onair_core.contract import Cursor
+from onair_core.contract import Cursor, OpenBroadcast
 from onair_operator.decide.grants import Grant
 from onair_operator.decide.plan import Plan, draft, finish
 from onair_operator.desired.addresses import address_pending, exposure, ingest_addresses, playback_url
 from onair_operator.desired.naming import Incarnation
-from onair_operator.desired.pod import DEFAULT_STORE, TAKEN
+from onair_operator.desired.pod import DEFAULT_STORE, RESUMES, TAKEN
 from onair_operator.desired.provide import provide, taken_at_its_beginning
 from onair_operator.desired.provision import Exposure, Provision
 
@@ -113,7 +114,7 @@ def plan(cls: Object | None = None) -> Plan:
 
 
 def provided(cls: Object | None = None, **more: Any) -> Provision:
-    given: dict[str, Any] = {"pod": None, "service": None, "assets": (), "taken": Cursor(3, 7), **more}
+    given: dict[str, Any] = {"pod": None, "service": None, "assets": (), "taken": Cursor(3, 7), "resumes": None, **more}
     return provide(plan(cls), Incarnation(STREAM.uid, 2), installation=INSTALLATION, control=CONTROL, **given)
 
 
@@ -131,6 +132,23 @@ def test_a_pods_configuration_keeps_the_place_that_was_taken_when_it_began() -> 
     assert provided(pod=there).config.taken == Cursor(1, 2), "each event would be a write of its Secret otherwise"
     for strange in ({}, {"annotations": {TAKEN: "a.b"}}, {"annotations": {TAKEN: ""}}):
         assert taken_at_its_beginning({"metadata": strange}) == Cursor()
+
+
+def test_a_pods_configuration_keeps_what_it_was_to_go_on_with_when_it_began() -> None:
+    begun = OpenBroadcast(id="b", store="s3://bucket", started_at=1.0)
+    assert provided(resumes=begun).config.resumes == begun, "for one that is yet to be"
+    there = {"metadata": {"annotations": {RESUMES: msgspec.json.encode(begun).decode()}}}
+    assert provided(pod=there).config.resumes == begun, "and then it is told once"
+    for strange in ({}, {"annotations": {RESUMES: "x"}}, {"annotations": {RESUMES: "{}"}}):
+        assert provided(pod={"metadata": strange}, resumes=begun).config.resumes is None
+
+
+def test_credentials_are_for_classes_that_name_some() -> None:
+    assert provided({"store": {"url": "s3://bucket"}}).store_secret is None
+    named = {"store": {"url": "s3://bucket", "secretRef": {"name": "s3"}}}
+    assert provided(named).store_secret == "keynote-store"
+    settings = provided(named).config.channel.asset.store
+    assert settings is not None and settings.spool_bytes == 8192 * 1024 * 1024
 
 
 def test_a_pod_serves_what_is_on_its_own_volume() -> None:

@@ -21,15 +21,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pod_security import violations
 
-from onair_core.contract import Cursor, PackagingSettings, PlaybackEntry, PodConfig, StreamRef, config_hash
+from onair_core.contract import (
+    Cursor,
+    OpenBroadcast,
+    PackagingSettings,
+    PlaybackEntry,
+    PodConfig,
+    StreamRef,
+    config_hash,
+)
 from onair_media.pod.commands import ingest
 from onair_media.pod.settings import read_settings
 from onair_operator.desired.labels import incarnation_selector, stream_selector
 from onair_operator.desired.naming import Incarnation, pod_name
 from onair_operator.desired.networkpolicy import network_policy
-from onair_operator.desired.pod import CONFIG_HASH, INCARNATION_NUMBER, POD_HASH, pod, pod_hash
+from onair_operator.desired.pod import CONFIG_HASH, INCARNATION_NUMBER, POD_HASH, RESUMES, pod, pod_hash
 from onair_operator.desired.provision import Provision
-from onair_operator.desired.secrets import pod_secret, stream_key_secret
+from onair_operator.desired.secrets import pod_secret, store_secret, stream_key_secret
 from onair_operator.desired.service import service
 from onair_operator.desired.volume import volume_claim
 
@@ -251,6 +259,8 @@ def test_the_next_incarnation_of_the_same_pod_has_its_hash() -> None:
         provision({"ingest": {"imagePullPolicy": "Always"}}),
         provision({"ingest": {"pod": {"assignedUser": True}}}),
         provision({"ingest": {"volume": {"emptyDir": {"sizeLimit": 1}}}}),
+        provision(store_secret="keynote-store"),
+        provision({"ingest": {"pod": {"serviceAccountName": "recorder"}}}),
         *(
             provision({"ingest": {"pod": {name: value}}})
             for name, value in FULL_CLASS["ingest"]["pod"].items()
@@ -266,6 +276,27 @@ def test_the_service_is_exposed_as_the_class_says() -> None:
     spec = service(FULL)["spec"]
     assert {name: spec[name] for name in wanted} == wanted
     assert set(service(PLAIN)["spec"]) == {"type", "selector", "ports"}
+
+
+def test_credentials_of_the_store_are_copied_and_mounted_as_they_are() -> None:
+    given_ = provision(store="s3://bucket/onair", store_secret="keynote-store")
+    source = {"metadata": {"name": "recordings-s3", "labels": {"a": "b"}}, "data": {"AWS_ACCESS_KEY_ID": "YQ=="}}
+    copy = store_secret(given_, source)
+    assert copy is not None and copy["data"] == source["data"] and copy["metadata"]["name"] == "keynote-store"
+    assert "a" not in copy["metadata"]["labels"] and store_secret(PLAIN, source) is None
+    spec = pod(given_)["spec"]
+    assert {"name": "store", "mountPath": "/etc/onair-store", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+    assert "--store-credentials=/etc/onair-store" in spec["containers"][0]["args"] and violations(pod(given_)) == []
+
+
+def test_what_a_pod_goes_on_with_is_told_at_its_beginning_and_makes_no_other_pod() -> None:
+    begun = OpenBroadcast(id="keynote-abc234", store="s3://bucket/onair", started_at=1000.0, active=True)
+    resuming = msgspec.structs.replace(PLAIN.config, resumes=begun)
+    changed = dataclasses.replace(PLAIN, config=resuming)
+    assert pod_hash(changed) == pod_hash(PLAIN) and config_hash(changed.config) == config_hash(PLAIN.config)
+    annotation = pod(changed)["metadata"]["annotations"][RESUMES]
+    assert msgspec.json.decode(annotation, type=OpenBroadcast) == begun
+    assert RESUMES not in pod(PLAIN)["metadata"]["annotations"]
 
 
 def test_how_fast_a_change_rolls_out_is_not_a_change_of_the_pod() -> None:
@@ -345,15 +376,17 @@ def test_the_operator_alone_comes_to_the_control_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "out"),
+    ("store", "endpoint", "out"),
     [
-        (None, []),
-        ("file:///data/recordings", []),
-        ("s3://bucket/onair", [53, 53, 443]),
-        ("https://minio.store.svc:9000/bucket", [53, 53, 9000]),
+        (None, "", []),
+        ("file:///data/recordings", "", []),
+        ("s3://bucket/onair", "", [53, 53, 443]),
+        ("s3://bucket/onair", "https://minio.store.svc:9000", [53, 53, 9000]),
+        ("s3://bucket/onair", "http://minio.store.svc", [53, 53, 80]),
+        ("gs://bucket/onair", "", [53, 53, 443]),
     ],
 )
-def test_a_pod_goes_out_to_its_store_and_nowhere_else(store: str | None, out: list[int]) -> None:
-    spec = network_policy(provision(store=store))["spec"]
+def test_a_pod_goes_out_to_its_store_and_nowhere_else(store: str | None, endpoint: str, out: list[int]) -> None:
+    spec = network_policy(provision(store=store, endpoint=endpoint))["spec"]
     assert "Egress" in spec["policyTypes"]
     assert [port["port"] for rule in spec.get("egress", []) for port in rule["ports"]] == out

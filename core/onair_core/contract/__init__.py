@@ -16,7 +16,7 @@ from onair_core.contract.config import (
     StreamRef,
     Takeover,
 )
-from onair_core.contract.control import Applied, Cursor, Drained, PodConfig, ServedAsset, config_hash
+from onair_core.contract.control import Applied, Cursor, Drained, OpenBroadcast, PodConfig, ServedAsset, config_hash
 from onair_core.contract.events import (
     BroadcastEnd,
     BroadcastRef,
@@ -42,6 +42,7 @@ __all__ = [
     "IngestProblem",
     "JournalEvent",
     "LimitsSpec",
+    "OpenBroadcast",
     "PackagingSettings",
     "Phase",
     "PlaybackEntry",

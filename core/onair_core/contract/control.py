@@ -57,19 +57,36 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
 
 
 class ServedAsset(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording that the pod serves: `store` is the URL of where it is kept."""
+    """A recording that the pod serves: `store` is the URL of where it is kept, the rest as in `StoreSettings`."""
 
     id: str
     store: str
     playback_ids: tuple[str, ...]
     title: str = ""
+    endpoint: str = ""
+    region: str = ""
+
+
+class OpenBroadcast(msgspec.Struct, frozen=True, kw_only=True):
+    """A broadcast of a pod that is gone: what was recorded of it is in the `store` (URL), and it goes on in this one.
+
+    Times are Unix seconds. `disconnected_at` None: its encoder was there, as far as anybody knows. `active` and
+    `ready`: those events have been told, of the broadcast and of its asset.
+    """
+
+    id: str
+    store: str
+    started_at: float
+    disconnected_at: float | None = None
+    active: bool = False
+    ready: bool = False
 
 
 class PodConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an ingest pod has to know, always the whole of it.
 
     `taken`: up to where the operator has the journal in its EventLog. The pod may forget that, and begins no epoch that
-    is not above it, whatever became of its volume.
+    is not above it, whatever became of its volume. `resumes`: what a pod goes on with that knows of none.
     """
 
     channel: ChannelConfig
@@ -77,6 +94,7 @@ class PodConfig(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[ServedAsset, ...] = ()
     limits: LimitsSpec = LimitsSpec()
     taken: Cursor = Cursor()
+    resumes: OpenBroadcast | None = None
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -98,6 +116,7 @@ class Drained(msgspec.Struct, frozen=True):
 
 
 def config_hash(config: PodConfig) -> str:
-    """The same for equal configurations, and only for those. `taken` is no part of it: it moves with every event."""
-    content = msgspec.json.encode(msgspec.structs.replace(config, taken=Cursor()), order="deterministic")
+    """The same for equal configurations, and only for those. What a pod is only told to begin with is no part of it."""
+    bare = msgspec.structs.replace(config, taken=Cursor(), resumes=None)
+    content = msgspec.json.encode(bare, order="deterministic")
     return hashlib.sha256(content).hexdigest()[:32]

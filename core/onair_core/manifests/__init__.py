@@ -8,6 +8,7 @@ from onair_core.manifests.objects import (
     LiveStreamClassSpec,
     LiveStreamSpec,
     PlaybackSpec,
+    StoreSpec,
     WebhookEndpointSpec,
     spec_of,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ManifestFiles",
     "PlaybackSpec",
     "Problem",
+    "StoreSpec",
     "Validated",
     "WebhookEndpointSpec",
     "crds",

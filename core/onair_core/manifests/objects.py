@@ -124,6 +124,7 @@ class PodSpec(_Spec, frozen=True, kw_only=True):
     image_pull_secrets: tuple[PullSecretRef, ...] = ()
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    service_account_name: str | None = None
     assigned_user: bool = False
     priority_class_name: str | None = None
 
@@ -165,8 +166,16 @@ class ClassPlaybackSpec(_Spec, frozen=True, kw_only=True):
     hostnames: tuple[str, ...] = ()
 
 
+class StoreSecretRef(_Spec, frozen=True, kw_only=True):
+    name: str
+
+
 class StoreSpec(_Spec, frozen=True, kw_only=True):
     url: str
+    endpoint: str | None = None
+    region: str | None = None
+    secret_ref: StoreSecretRef | None = None
+    spool_mebibytes: int = 8192
 
 
 class LiveStreamClassSpec(_Spec, frozen=True, kw_only=True):

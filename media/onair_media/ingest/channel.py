@@ -38,7 +38,7 @@ from onair_media.ingest.pace import Pace
 from onair_media.ingest.parties import Refused
 from onair_media.ingest.pipeline import Pipeline
 from onair_media.ingest.production import Production, live_window
-from onair_media.ingest.restored import restored_state
+from onair_media.ingest.restored import Beginning
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
 from onair_media.playback import LivePlayable
@@ -57,7 +57,7 @@ _ASSET_EVENTS = frozenset({EventType.ASSET_READY, EventType.ASSET_COMPLETED})
 class Channel:
     """See the module. Everything happens on the event loop; nothing here blocks."""
 
-    def __init__(self, config: ChannelConfig, *, clock: Clock, journal: Journal, studio: Studio) -> None:
+    def __init__(self, config: ChannelConfig, at: Beginning, clock: Clock, journal: Journal, studio: Studio) -> None:
         self.config = config
         self.journal = journal
         self.window = live_window(config.packaging)
@@ -67,9 +67,9 @@ class Channel:
         self._studio = studio
         self._production = Production(config.stream, self.window, studio, self, clock.now)
         self._pace = Pace()
-        self._epoch = journal.last_epoch + 1
+        self._epoch = at.epoch
         self._numbers = 0
-        self._state = restored_state(journal) or lifecycle.State(settings=lifecycle.Settings.of(config))
+        self._state = at.state
         self._inputs: deque[lifecycle.Input] = deque()
         self._stepping = False
         self._sessions: dict[int, PublisherSession] = {}

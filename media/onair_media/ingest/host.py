@@ -12,15 +12,16 @@ from pathlib import Path
 
 import structlog
 
-from onair_core.contract import ChannelConfig, StreamRef
+from onair_core.contract import ChannelConfig, OpenBroadcast, StreamRef
 from onair_media.ingest.channel import Channel
 from onair_media.ingest.clock import Clock
 from onair_media.ingest.directory import PlaybackDirectory
 from onair_media.ingest.journal import Journal
 from onair_media.ingest.parties import Refused, UnknownKey
-from onair_media.ingest.restored import restored_state
+from onair_media.ingest.restored import beginning, restored_state
 from onair_media.ingest.session import PublisherSession
 from onair_media.ingest.studio import Studio
+from onair_media.lifecycle import Settings
 from onair_media.recording import Recording
 from onair_media.store import Credentials, Stores
 
@@ -92,17 +93,21 @@ class ChannelHost:
 
     # What the control plane asks
 
-    async def configure(self, config: ChannelConfig, after: tuple[int, int] = (0, 0)) -> None:
+    async def configure(
+        self, config: ChannelConfig, after: tuple[int, int] = (0, 0), resumes: OpenBroadcast | None = None
+    ) -> None:
         """Makes or updates a channel. A new one goes on where an earlier process was ended, if it was.
 
-        `after`: (epoch, n) of the newest journal record that the caller has taken over.
+        `after`: (epoch, n) of the newest journal record that the caller has taken over. `resumes`: what a process on
+        another machine had begun, of which there is no journal here.
         """
         if config.asset.store is not None:
             self.stores.know(config.asset.store)
         channel = self._channels.get(config.stream.uid)
         if channel is None:
             journal = self._journal(config.stream, after)
-            channel = Channel(config, clock=self.clock, journal=journal, studio=self._studio)
+            begins = beginning(journal, Settings.of(config), resumes)
+            channel = Channel(config, begins, self.clock, journal, self._studio)
             self._channels[config.stream.uid] = channel
             await channel.resume(self._last_seen or self.clock.now())
         else:

@@ -34,6 +34,8 @@ from onair_media.store import ObjectStore, StoreError, Stores
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 10.0, 300.0
+# What still waits for an object store when the process ends; with the machine, it would be lost.
+UPLOAD_SECONDS = 20.0
 # A channel waits for it when the process starts, so it is not long; the recorder goes on trying.
 REOPEN_TRIES, REOPEN_RETRY_SECONDS = 3, 0.5
 
@@ -139,7 +141,7 @@ class Studio:
             _, pending = await asyncio.wait(self._tasks, timeout=patience)
             for task in pending:
                 task.cancel()
-        await self.stores.settled(patience)
+        await self.stores.settled(UPLOAD_SECONDS)
         self.stores.close()
 
     async def _finish(self, recorder: Recorder) -> None:

@@ -28,6 +28,7 @@ from onair_media.pod.channel import PodChannel
 from onair_media.pod.control import control_application
 from onair_media.pod.probes import probe_application
 from onair_media.pod.settings import Settings, SettingsError, read_settings
+from onair_media.store import mounted_credentials
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 HTTP_SHUTDOWN_SECONDS = 3.0
 # After the publisher was told, the operator may still read the last events.
 LAST_EVENTS_SECONDS = 5.0
+# How often it is looked whether credentials were renewed.
+CREDENTIALS_SECONDS = 10.0
 
 Address = tuple[str, int]
 
@@ -45,7 +48,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line. Addresses are (host, port); `rtmps`: a folder with tls.crt and tls.key."""
+    """The command line. Addresses are (host, port); `rtmps`: a folder with tls.crt and tls.key; `store_credentials`:
+    one with a file for each of the store's.
+    """
 
     config: Path
     data: Path
@@ -54,6 +59,7 @@ class Options:
     control: Address
     probes: Address
     rtmps: Path | None = None
+    store_credentials: Path | None = None
 
 
 async def serve(options: Options) -> None:
@@ -83,6 +89,7 @@ async def _running(
         options.data / "ingest",
         on_journal=lambda _: pod.journal_grew(),
         inits=ThreadPoolExecutor(1, thread_name_prefix="init"),
+        credentials=lambda _url: mounted_credentials(options.store_credentials) if options.store_credentials else {},
     )
     rtmp = RtmpServer(
         host,
@@ -121,6 +128,8 @@ async def _running(
         for counts in (IngestCollector(host, rtmp.rejected), metrics):
             REGISTRY.register(counts)
             stack.callback(REGISTRY.unregister, counts)
+        renewing = asyncio.get_running_loop().create_task(_renew_credentials(host))
+        stack.callback(renewing.cancel)
         runtime.tune()
         # The publisher is told and cut first: its last events still reach the operator.
         rtmp.serve()
@@ -128,6 +137,13 @@ async def _running(
         accepting.set()
         stack.callback(accepting.clear)
         yield
+
+
+async def _renew_credentials(host: ChannelHost) -> None:
+    """A Secret that is mounted changes under the process, a minute or so after it was changed."""
+    while True:
+        await asyncio.sleep(CREDENTIALS_SECONDS)
+        host.stores.refresh()
 
 
 async def _listen(

@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from onair_core.contract import Applied, Cursor, Drained, JournalEvent, LimitsSpec, PodConfig, StreamRef, config_hash
+from onair_core.contract import (
+    Applied,
+    Cursor,
+    Drained,
+    JournalEvent,
+    LimitsSpec,
+    PodConfig,
+    StoreSettings,
+    StreamRef,
+    config_hash,
+)
 from onair_core.contract.control import DRAINED_SECONDS
 from onair_media.ingest.channel import Channel
 from onair_media.ingest.host import ChannelHost
@@ -63,7 +73,7 @@ class PodChannel:
             raise OtherStreamError(f"this pod is for {self._stream}, uid {self._stream.uid}")
         async with self._turn:
             self._refuse(False)
-            await self._host.configure(config.channel, (config.taken.epoch, config.taken.n))
+            await self._host.configure(config.channel, (config.taken.epoch, config.taken.n), config.resumes)
             channel = self._channel
             assert channel is not None
             channel.journal.acknowledge(config.taken.epoch, config.taken.n)
@@ -136,7 +146,11 @@ class PodChannel:
         for gone in self._assets - {asset.id for asset in config.assets}:
             self._host.forget_asset(gone)
         self._assets = {asset.id for asset in config.assets}
+        current = config.channel.asset.store
         for asset in config.assets:
+            if current is None or asset.store != current.url:
+                known = StoreSettings(url=asset.store, endpoint=asset.endpoint, region=asset.region)
+                self._host.stores.know(known)
             try:
                 self._host.set_asset(asset.id, asset.store, set(asset.playback_ids), asset.title)
             except StoreError as error:

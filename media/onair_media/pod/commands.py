@@ -33,6 +33,11 @@ from onair_core.addresses import HostPort
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with tls.crt and tls.key: RTMPS on the same port as RTMP.",
 )
+@click.option(
+    "--store-credentials",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder with a file for each of the store's credentials, by the names of the environment.",
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="json", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 def ingest(
@@ -43,6 +48,7 @@ def ingest(
     control: tuple[str, int],
     probes: tuple[str, int],
     rtmps: Path | None,
+    store_credentials: Path | None,
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -54,6 +60,6 @@ def ingest(
 
     set_up_logs(log_format, verbose=verbose)
     try:
-        uvloop.run(serve(Options(config, data, rtmp, http, control, probes, rtmps)))
+        uvloop.run(serve(Options(config, data, rtmp, http, control, probes, rtmps, store_credentials)))
     except StartError as error:
         raise click.ClickException(str(error)) from error

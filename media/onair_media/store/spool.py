@@ -121,8 +121,9 @@ class SpooledStore(ObjectStore):
         return path in self._sizes or await self._remote.has(path)
 
     async def sizes(self, prefix: str) -> dict[str, int]:
-        found = await self._remote.sizes(prefix)
-        return found | {path: size for path, size in self._sizes.items() if path.startswith(prefix)}
+        # First what is here: meanwhile it may arrive there.
+        here = {path: size for path, size in self._sizes.items() if path.startswith(prefix)}
+        return await self._remote.sizes(prefix) | here
 
     async def folders(self, prefix: str) -> list[str]:
         here = {path.removeprefix(prefix).split("/")[0] for path in self._sizes if path.startswith(prefix)}

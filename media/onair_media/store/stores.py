@@ -44,6 +44,12 @@ class Stores:
             self._opened_with[url] = settings, credentials
         return store
 
+    def check(self, url: str) -> None:
+        """Whether there could be such a store: that it is understood, and of a folder that it can be made. Raises
+        `StoreError`.
+        """
+        _remote(*self._known(url))
+
     def refresh(self) -> None:
         """Credentials may have been renewed."""
         for url, store in self._open.items():

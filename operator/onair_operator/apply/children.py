@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from onair_core.kube.resources import NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
 from onair_operator.apply.writer import CONTENT_HASH, Writer
 from onair_operator.desired.hashing import stable_hash
-from onair_operator.desired.naming import certificate_secret_name, pod_name
+from onair_operator.desired.naming import certificate_secret_name, pod_name, store_secret_name
 from onair_operator.desired.networkpolicy import network_policy
 from onair_operator.desired.pod import pod
 from onair_operator.desired.provision import Provision
-from onair_operator.desired.secrets import certificate_secret, pod_secret, stream_key_secret
+from onair_operator.desired.secrets import certificate_secret, pod_secret, store_secret, stream_key_secret
 from onair_operator.desired.service import service
 from onair_operator.desired.volume import volume_claim
 from onair_operator.observe.world import Children
@@ -19,17 +20,24 @@ from onair_operator.observe.world import Children
 Object = dict[str, Any]
 
 
-async def apply_children(
-    writer: Writer, provision: Provision, certificate: Object | None, *, but_service: bool = False
-) -> None:
-    """Everything but the pod. `certificate`: the Secret of the class, to be copied; None: what is there stays.
-    `but_service`: that stays as it is, too.
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Secrets of the class that are copied for its streams; None: what is there stays."""
+
+    certificate: Object | None = None
+    credentials: Object | None = None
+
+
+async def apply_children(writer: Writer, provision: Provision, copied: Copied, *, but_service: bool = False) -> None:
+    """Everything but the pod. `but_service`: that stays as it is, too.
 
     Raises `NotOurs`, `StillLeaving`, `KubeError`.
     """
     secrets = [stream_key_secret(provision), pod_secret(provision)]
-    if certificate is not None:
-        secrets.append(certificate_secret(provision, certificate))
+    if copied.certificate is not None:
+        secrets.append(certificate_secret(provision, copied.certificate))
+    if copied.credentials is not None:
+        secrets.append(store_secret(provision, copied.credentials))
     for secret in secrets:
         if secret is not None:
             await writer.apply(SECRETS, secret)
@@ -75,6 +83,8 @@ async def prune(writer: Writer, children: Children, provision: Provision, *, key
     needed.add(key_secret)
     if provision.rtmps_secret is not None or not settled:
         needed.add(certificate_secret_name(name))
+    if provision.store_secret is not None or not settled:
+        needed.add(store_secret_name(name))
     for secret in children.secrets:
         if secret["metadata"]["name"] not in needed:
             await writer.delete(SECRETS, secret)

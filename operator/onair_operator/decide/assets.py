@@ -15,6 +15,7 @@ from onair_operator.decide.status import asset_ready
 from onair_operator.decide.times import timestamp
 from onair_operator.desired.labels import INCARNATION
 from onair_operator.desired.pod import DATA
+from onair_operator.desired.store import is_object_store
 
 Object = dict[str, Any]
 Status = dict[str, Any]
@@ -30,6 +31,12 @@ def volume_of(asset: Object) -> str | None:
         return None
     found: str | None = (asset["metadata"].get("labels") or {}).get(INCARNATION)
     return found
+
+
+def is_in_object_store(asset: Object) -> bool:
+    """Whether its data outlives every pod and volume."""
+    url = asset["spec"].get("store", {}).get("url", "")
+    return bool(url) and is_object_store(url)
 
 
 def is_lost(asset: Object, *, stream_exists: bool, incarnations: Iterable[str]) -> bool:
@@ -55,15 +62,19 @@ def with_readiness(asset: Object, status: Status, now: float) -> Status:
 
 
 def served(assets: Iterable[Object], volume: str) -> tuple[ServedAsset, ...]:
-    """What a pod with that volume plays by the recordings' own IDs, in a stable order."""
+    """What a pod with that volume plays by the recordings' own IDs, in a stable order: what is on it, and what is in
+    object stores.
+    """
     found = [
         ServedAsset(
             id=asset["metadata"]["name"],
             store=asset["spec"]["store"]["url"],
+            endpoint=asset["spec"]["store"].get("endpoint", ""),
+            region=asset["spec"]["store"].get("region", ""),
             playback_ids=tuple(entry["id"] for entry in asset.get("status", {}).get("playback", [])),
             title=asset["spec"].get("title", ""),
         )
         for asset in assets
-        if volume_of(asset) == volume and asset.get("status", {}).get("playback")
+        if (volume_of(asset) == volume or is_in_object_store(asset)) and asset.get("status", {}).get("playback")
     ]
     return tuple(sorted(found, key=lambda each: each.id))

@@ -28,6 +28,14 @@ def default_limits(classes: Iterable[Object]) -> LimitsSpec:
     return spec_of(value, LiveStreamClassSpec).limits if value is not None else LimitsSpec()
 
 
+def secrets_of(cls: LiveStreamClassSpec) -> set[str]:
+    """The names of the Secrets that it needs, in the installation's namespace."""
+    names = {cls.ingest.tls.secret_name} if cls.ingest.tls is not None else set()
+    if cls.store is not None and cls.store.secret_ref is not None:
+        names.add(cls.store.secret_ref.name)
+    return names
+
+
 def store_unavailable(problem: str) -> Verdict:
     """Why a class cannot be used: nothing can be recorded."""
     return Verdict(False, "StoreUnavailable", f"Nothing can be recorded: {problem}")

@@ -19,6 +19,7 @@ from onair_operator.decide.grants import Claim, Grant
 from onair_operator.desired.channel import channel_config
 from onair_operator.desired.naming import stream_key_secret_name
 from onair_operator.desired.secrets import STREAM_KEY, secret_value
+from onair_operator.desired.store import store_settings
 
 # Reasons that say nothing against the key itself: a publisher is not cut for them.
 _KEEP_KEY = ("SecretNotOwned",)
@@ -115,7 +116,7 @@ def draft(
 
 
 def finish(made: Draft, granted: Grant, *, default_store: str) -> Plan:
-    """`default_store`: of classes that name none."""
+    """`default_store`: the URL, of classes that name none."""
     ready = made.problem
     if ready is None and (granted.conflicts or granted.key_holder):
         ready = _conflict(granted)
@@ -134,7 +135,7 @@ def finish(made: Draft, granted: Grant, *, default_store: str) -> Plan:
             made.cls,
             key=made.key if has_key else None,
             playback=granted.entries,
-            store=made.cls.store.url if made.cls.store else default_store,
+            store=store_settings(made.cls.store, default_store),
         ),
         ready=ready or Verdict(True, "AcceptingPublisher", "A publisher with the stream key can go live."),
         key_secret=made.key_secret,

@@ -10,8 +10,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from onair_core.contract import BroadcastEnd, BroadcastRef, Cursor, DisconnectReason, EventType, JournalEvent
+from onair_core.contract import (
+    BroadcastEnd,
+    BroadcastRef,
+    Cursor,
+    DisconnectReason,
+    EventType,
+    JournalEvent,
+    OpenBroadcast,
+    Phase,
+)
+from onair_operator.decide.assets import is_in_object_store
 from onair_operator.decide.status import asset_status_after, stream_status_after
+from onair_operator.decide.times import unix_time
 
 Object = dict[str, Any]
 Status = dict[str, Any]
@@ -86,6 +97,22 @@ def _asset_after(
         found = new_asset(event)
         told.made.add(name)
     told.assets[name] = {**found, "status": asset_status_after(found.get("status", {}), event)}
+
+
+def open_broadcast(status: Status, asset: Object | None) -> OpenBroadcast | None:
+    """What the next pod goes on with: the broadcast that status knows, if its recording outlives pods (`asset`)."""
+    broadcast = status.get("broadcast")
+    if broadcast is None or asset is None or not is_in_object_store(asset):
+        return None
+    away = broadcast.get("disconnectedAt")
+    return OpenBroadcast(
+        id=broadcast["id"],
+        store=asset["spec"]["store"]["url"],
+        started_at=unix_time(broadcast["startedAt"]),
+        disconnected_at=unix_time(away) if away and not status.get("connected") else None,
+        active=status.get("phase") == Phase.ACTIVE,
+        ready=asset.get("status", {}).get("state") == "Ready",
+    )
 
 
 def end_of_lost(status: Status, now: float) -> list[JournalEvent]:

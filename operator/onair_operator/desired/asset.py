@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from onair_core import identity
-from onair_core.contract import JournalEvent
+from onair_core.contract import JournalEvent, StoreSettings
 from onair_core.manifests import API_VERSION
 from onair_operator.decide.status import new_asset_status
 
@@ -18,11 +18,11 @@ def asset_object(
     event: JournalEvent,
     *,
     root: bytes,
-    store: str,
+    store: StoreSettings,
     labels: Mapping[str, str],
     playback_url: Callable[[str], str],
 ) -> Object:
-    """Called as the event's broadcast is, with a status. `store`: the URL of where its data is."""
+    """Called as the event's broadcast is, with a status. `store`: where its data is."""
     metadata, spec = stream["metadata"], stream["spec"]
     settings = spec.get("newAssetSettings", {})
     name = event.broadcast.id if event.broadcast else ""
@@ -34,7 +34,7 @@ def asset_object(
         playback.append({"name": entry["name"], "id": playback_id, "policy": entry["policy"], "url": url})
     asset_spec: Object = {
         "liveStream": {"name": metadata["name"], "uid": metadata["uid"]},
-        "store": {"url": store},
+        "store": _location(store),
         "playback": [{"name": entry["name"], "policy": entry["policy"]} for entry in entries],
     }
     title, passthrough = settings.get("title") or spec.get("title"), settings.get("passthrough")
@@ -49,3 +49,9 @@ def asset_object(
         "spec": asset_spec,
         "status": new_asset_status(event, playback),
     }
+
+
+def _location(store: StoreSettings) -> Object:
+    """Not its credentials: those are the class's, and change."""
+    found = {"url": store.url, "endpoint": store.endpoint, "region": store.region}
+    return {name: value for name, value in found.items() if value}

@@ -33,9 +33,9 @@ def channel_config(
     *,
     key: str | None,
     playback: tuple[PlaybackEntry, ...],
-    store: str | None,
+    store: StoreSettings | None,
 ) -> ChannelConfig:
-    """`key` None: nobody can publish now. `store`: the URL of the class's store, or the installation's default."""
+    """`key` None: nobody can publish now. `store`: the class's, or the installation's default."""
     settings = spec.new_asset_settings
     recorded = settings.recording and store is not None
     return ChannelConfig(
@@ -59,7 +59,7 @@ def channel_config(
             live_window_bytes=cls.packaging.live_window_mebibytes * 1024 * 1024,
         ),
         asset=AssetSettings(
-            store=StoreSettings(url=store) if recorded and store else None,
+            store=store if recorded else None,
             playback_policies=tuple(entry.policy for entry in settings.playback),
         ),
     )

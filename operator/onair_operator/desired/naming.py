@@ -48,3 +48,8 @@ def stream_key_secret_name(stream: str) -> str:
 def certificate_secret_name(stream: str) -> str:
     """The copy of its class's certificate."""
     return f"{stream}-rtmps"
+
+
+def store_secret_name(stream: str) -> str:
+    """The copy of its class's credentials for the store."""
+    return f"{stream}-store"

@@ -13,10 +13,10 @@ from onair_operator.desired import ports
 from onair_operator.desired.labels import child_metadata, stream_selector
 from onair_operator.desired.naming import network_policy_name
 from onair_operator.desired.provision import Provision
+from onair_operator.desired.store import is_object_store
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
-_DNS = 53
-_HTTPS = 443
+_DNS, _HTTP, _HTTPS = 53, 80, 443
 
 
 def network_policy(provision: Provision) -> dict[str, Any]:
@@ -52,10 +52,10 @@ def _egress(store: StoreSettings | None) -> list[dict[str, Any]]:
     """
     if store is None:
         return []
-    url = urlsplit(store.url)
-    if url.scheme == "file":
+    if not is_object_store(store.url):
         return []
-    port = (url.port or _HTTPS) if url.scheme in ("http", "https") else _HTTPS
+    endpoint = urlsplit(store.endpoint)
+    port = endpoint.port or (_HTTP if endpoint.scheme == "http" else _HTTPS)
     return [{"ports": [{"protocol": "UDP", "port": _DNS}, _tcp(_DNS)]}, {"ports": [_tcp(port)]}]
 
 

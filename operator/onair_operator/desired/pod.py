@@ -25,10 +25,12 @@ INCARNATION_NUMBER = "onair.dev/incarnation-number"
 
 TAKEN = "onair.dev/taken"
 """Annotation: `PodConfig.taken` when the incarnation began; its Secret keeps that and does not change with events."""
+RESUMES = "onair.dev/resumes"
+"""Annotation: `PodConfig.resumes`, as JSON."""
 CONFIG_HASH = "onair.dev/config-hash"
 """Annotation: `config_hash` of the configuration that the pod was made with."""
 
-DATA, SETTINGS, CERTIFICATE = "/data", "/etc/onair", "/etc/onair-rtmps"
+DATA, SETTINGS, CERTIFICATE, CREDENTIALS = "/data", "/etc/onair", "/etc/onair-rtmps", "/etc/onair-store"
 DEFAULT_STORE = f"file://{DATA}/recordings"
 """The store of a class that names none: on the pod's volume."""
 
@@ -56,6 +58,8 @@ def pod(provision: Provision) -> dict[str, Any]:
         TAKEN: str(provision.config.taken),
         CONFIG_HASH: config_hash(provision.config),
     }
+    if provision.config.resumes is not None:
+        metadata["annotations"][RESUMES] = msgspec.json.encode(provision.config.resumes).decode()
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _spec(provision, name)}
 
 
@@ -91,8 +95,9 @@ def _spec(provision: Provision, settings_secret: str) -> dict[str, Any]:
             _secret_volume("settings", settings_secret),
         ],
     }
-    if provision.rtmps_secret is not None:
-        spec["volumes"].append(_secret_volume("rtmps", provision.rtmps_secret))
+    for name, secret in (("rtmps", provision.rtmps_secret), ("store", provision.store_secret)):
+        if secret is not None:
+            spec["volumes"].append(_secret_volume(name, secret))
     tolerations = [msgspec.to_builtins(toleration) for toleration in wanted.tolerations]
     optional = {
         "nodeSelector": wanted.node_selector,
@@ -103,6 +108,7 @@ def _spec(provision: Provision, settings_secret: str) -> dict[str, Any]:
         ],
         "imagePullSecrets": [msgspec.to_builtins(secret) for secret in wanted.image_pull_secrets],
         "priorityClassName": wanted.priority_class_name,
+        "serviceAccountName": wanted.service_account_name,
     }
     return {**spec, **{name: value for name, value in optional.items() if value}}
 
@@ -120,6 +126,9 @@ def _container(provision: Provision) -> dict[str, Any]:
     if provision.rtmps_secret is not None:
         args.append(f"--rtmps={CERTIFICATE}")
         mounts.append({"name": "rtmps", "mountPath": CERTIFICATE, "readOnly": True})
+    if provision.store_secret is not None:
+        args.append(f"--store-credentials={CREDENTIALS}")
+        mounts.append({"name": "store", "mountPath": CREDENTIALS, "readOnly": True})
     resources = {"requests": ingest.pod.resources.requests, "limits": ingest.pod.resources.limits}
     return {
         "name": "ingest",

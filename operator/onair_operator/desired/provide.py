@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from onair_core.contract import Cursor, PodConfig
+import msgspec
+
+from onair_core.contract import Cursor, OpenBroadcast, PodConfig
 from onair_operator.decide.assets import ON_CLAIM, served
 from onair_operator.decide.plan import Plan
 from onair_operator.desired.addresses import exposure
-from onair_operator.desired.naming import Incarnation, certificate_secret_name
-from onair_operator.desired.pod import TAKEN
+from onair_operator.desired.naming import Incarnation, certificate_secret_name, store_secret_name
+from onair_operator.desired.pod import RESUMES, TAKEN
 from onair_operator.desired.provision import ControlAccess, Installation, Provision
 
 Object = dict[str, Any]
@@ -26,8 +28,11 @@ def provide(
     service: Object | None,
     assets: Iterable[Object],
     taken: Cursor,
+    resumes: OpenBroadcast | None,
 ) -> Provision:
-    """`pod` and `service`: as they are; `taken`: up to where status has the journals, for a pod that is yet to be."""
+    """`pod` and `service`: as they are. For a pod that is yet to be: `taken`, up to where status has the journals, and
+    `resumes`, the broadcast of one that is gone.
+    """
     keeps_volume = plan.cls.ingest.volume.persistent_volume_claim is not None
     config = PodConfig(
         channel=plan.config,
@@ -35,6 +40,7 @@ def provide(
         assets=served(assets, ON_CLAIM if keeps_volume else incarnation.suffix),
         limits=plan.cls.limits,
         taken=taken if pod is None else taken_at_its_beginning(pod),
+        resumes=resumes if pod is None else _resumed_at_its_beginning(pod),
     )
     return Provision(
         stream=plan.ref,
@@ -45,8 +51,21 @@ def provide(
         control=control,
         generated_key=plan.generated_key,
         rtmps_secret=certificate_secret_name(plan.ref.name) if plan.cls.ingest.tls is not None else None,
+        store_secret=store_secret_name(plan.ref.name) if _has_credentials(plan) else None,
         exposed=exposure(plan.cls, service),
     )
+
+
+def _resumed_at_its_beginning(pod: Object) -> OpenBroadcast | None:
+    text = pod["metadata"].get("annotations", {}).get(RESUMES)
+    try:
+        return msgspec.json.decode(text, type=OpenBroadcast) if text else None
+    except msgspec.MsgspecError:
+        return None  # somebody has changed it
+
+
+def _has_credentials(plan: Plan) -> bool:
+    return plan.cls.store is not None and plan.cls.store.secret_ref is not None
 
 
 def taken_at_its_beginning(pod: Object) -> Cursor:

@@ -46,7 +46,8 @@ class Provision:
 
     `config.taken` is what was taken when the incarnation began: its Secret does not change with every event.
     `generated_key` None: there is none, the key is the user's own or belongs to another stream. `rtmps_secret`: in the
-    stream's namespace, with tls.crt and tls.key; None: RTMP only. `exposed` None: from inside the cluster only.
+    stream's namespace, with tls.crt and tls.key; None: RTMP only. `store_secret`: there, too, with credentials for the
+    store; None: it needs none, or has them from elsewhere. `exposed` None: from inside the cluster only.
     """
 
     stream: StreamRef
@@ -57,4 +58,5 @@ class Provision:
     control: ControlAccess
     generated_key: str | None = field(default=None, repr=False)
     rtmps_secret: str | None = None
+    store_secret: str | None = None
     exposed: Exposure | None = None

@@ -56,6 +56,13 @@ def certificate_secret(provision: Provision, source: Mapping[str, Any]) -> dict[
     return {**made, "type": "kubernetes.io/tls", "data": data}
 
 
+def store_secret(provision: Provision, source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The class's credentials for its store, where the pod can mount them; as they are in `source`."""
+    if provision.store_secret is None:
+        return None
+    return {**_secret(provision, provision.store_secret, {}), "data": dict(source["data"])}
+
+
 def certificate_problem(source: Mapping[str, Any] | None, name: str) -> str | None:
     """Why a Secret cannot be the certificate of a class; None: it can. The shape is cert-manager's."""
     missing = [key for key in (CERTIFICATE, KEY) if not secret_value(source, key)]

@@ -100,6 +100,7 @@ async def _running(
         on_journal=lambda ref: control.journal_grew(ref) if control else None,
         on_finished=lambda recording: control.recording_finished(recording) if control else None,
         inits=ThreadPoolExecutor(1, thread_name_prefix="init"),
+        credentials=lambda url: control.stores.credentials(url) if control else {},
     )
     host.directory.complete = False
     (state.folder / "ingest").mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,7 @@ async def _running(
         )
         stack.push_async_callback(deliverer.stop)
         stack.push_async_callback(_take_in_last, control)
-        await host.start(control.stores())
+        await host.start(control.stores.know())
         stack.push_async_callback(host.stop)
         for counts in (collector, metrics):
             REGISTRY.register(counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onair_core.contract import JournalEvent
+from onair_core.contract import JournalEvent, StoreSettings
 from onair_media.ingest.host import ChannelHost
 from onair_media.recording import Recording
 from onair_media.store import StoreError
@@ -35,7 +35,7 @@ class Assets:
             stream,
             event,
             root=self._root,
-            store=store.url if store else self._default_store,
+            store=store or StoreSettings(url=self._default_store),
             labels=stream["metadata"].get("labels", {}),
             playback_url=lambda playback_id: self._addresses.playback(playback_id, made.cls if made else None),
         )

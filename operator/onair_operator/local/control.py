@@ -21,7 +21,7 @@ from onair_core.manifests import COMPLETE, Problem, Validated, load, validate
 from onair_media.ingest.host import ChannelHost
 from onair_media.ingest.journal import Journal
 from onair_media.recording import Recording
-from onair_media.store import StoreError, open_store
+from onair_media.store import StoreError
 from onair_operator.decide.classes import class_status, default_limits, store_unavailable
 from onair_operator.decide.plan import Plan, stream_ref
 from onair_operator.decide.status import asset_status_after, stream_status_after, with_event
@@ -40,6 +40,7 @@ from onair_operator.local.plan import plan, subject_of
 from onair_operator.local.restore import append_past, past_snapshots, restorable
 from onair_operator.local.secrets import stream_key_secret
 from onair_operator.local.stamps import stamp
+from onair_operator.local.stores import ClassStores
 from onair_operator.local.stream_status import configured
 from onair_operator.local.unapplied import unapplied_fields
 from onair_operator.webhooks import Deliverer, Endpoint, snapshot
@@ -84,6 +85,7 @@ class Control:
         self._report = report
         self._limit = limit
         self._default_store = f"file://{(state.folder / 'recordings').resolve()}"
+        self.stores = ClassStores(self.objects, host.stores, self._default_store)
         self._assets = Assets(self.objects, host, root=root, addresses=addresses, default_store=self._default_store)
         self._plans: dict[str, Plan] = {}
         self._reported: list[Problem] | None = None
@@ -146,11 +148,6 @@ class Control:
         return (again is not None and now >= again) or (
             bool(self._faults) and now >= self._reconciled_at + RETRY_SECONDS
         )
-
-    def stores(self) -> set[str]:
-        """URLs of the stores that are known from earlier: of the classes, and the default one."""
-        named = (value["spec"].get("store", {}).get("url") for value in self.objects.all("LiveStreamClass"))
-        return {self._default_store, *(url for url in named if url)}
 
     async def start_endpoints(self) -> None:
         """Delivery begins, once everything is known."""
@@ -218,10 +215,9 @@ class Control:
         classes = {value["metadata"]["name"]: value for value in self.objects.all("LiveStreamClass")}
         for name, value in classes.items():
             problem = None
-            url = value["spec"].get("store", {}).get("url", self._default_store)
             with self._faults.contained(f"the store of LiveStreamClass {name}"):
                 try:
-                    await asyncio.to_thread(open_store, url)
+                    await self.stores.check(value)
                 except StoreError as error:
                     problem = store_unavailable(str(error))
                     raise

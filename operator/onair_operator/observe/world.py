@@ -6,7 +6,7 @@
 | a child (pod, Secret, Service, policy, claim), an Asset | the stream it belongs to |
 | a Secret that a LiveStream names, or of the name that its generated key needs | that stream |
 | an Asset; its LiveStream or one of its pods, when that goes | the Asset |
-| a LiveStreamClass, or the Secret of its certificate | the class, and all streams: the default may be another one |
+| a LiveStreamClass, or a Secret that it names | the class, and all streams: the default may be another one |
 
 All Secrets are followed, of which only metadata is kept: contents are asked for when they are needed, and what is in a
 child is known without reading it.
@@ -38,6 +38,7 @@ from onair_core.kube.resources import (
 )
 from onair_core.kube.store import Key, key_of
 from onair_core.manifests import DEFAULT_CLASS, LiveStreamClassSpec, LiveStreamSpec, spec_of
+from onair_operator.decide.classes import secrets_of
 from onair_operator.decide.grants import Grants
 from onair_operator.decide.plan import claim_before_reading
 from onair_operator.desired.labels import LIVE_STREAM, managed_selector
@@ -110,7 +111,7 @@ class World:
         self._keys_by_uid: dict[str, Key] = {}
         self._recordings: dict[str, Key] = {}
         self._naming: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._certificates: dict[Key, Key] = {}
+        self._secrets_of_classes: dict[Key, set[Key]] = {}
         self.streams.on_change(self._stream_is_another, own=True)
         self.streams.on_change(self._stream_changed)
         self.assets.on_change(self._asset_is_another, own=True)
@@ -253,16 +254,17 @@ class World:
     def _secret_changed(self, key: Key, _old: Object | None, _new: Object | None) -> None:
         for stream in self._naming.get(key, ()):
             self._wake.stream(stream)
-        if key in self._certificates.values():
-            for name, certificate in self._certificates.items():
-                if certificate == key:
-                    self._wake.cls(name)
+        naming = [cls for cls, secrets in self._secrets_of_classes.items() if key in secrets]
+        for cls in naming:
+            self._wake.cls(cls)
+        if naming:
             self._work_on_all_streams()
 
     def _class_changed(self, key: Key, old: Object | None, new: Object | None) -> None:
-        self._certificates.pop(key, None)
-        if new is not None and (tls := spec_of(new, LiveStreamClassSpec).ingest.tls) is not None:
-            self._certificates[key] = Key(self._scope.installation, tls.secret_name)
+        self._secrets_of_classes.pop(key, None)
+        if new is not None:
+            names = secrets_of(spec_of(new, LiveStreamClassSpec))
+            self._secrets_of_classes[key] = {Key(self._scope.installation, name) for name in names}
         self._wake.cls(key)
         if _says(old) != _says(new):
             for other in self.classes:
