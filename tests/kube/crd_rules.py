@@ -179,9 +179,31 @@ RULES: dict[Key, RuleCase] = {
         refused=[_pod("labels", "onair.dev/live-stream"), _pod("labels", "team", "app.kubernetes.io/name")],
         accepted=[_pod("labels", "team", "example.com/app.kubernetes.io"), _pod("labels")],
     ),
-    ("LiveStreamClass", "spec.store.url", "only file:///absolute/folder is supported in this version"): RuleCase(
-        refused=[{"store": {"url": url}} for url in ("s3://bucket/onair", "file://relative", "/folder")],
-        accepted=[{"store": {"url": "file:///srv/recordings"}}, {}, {"store": None}],
+    (
+        "LiveStreamClass",
+        "spec.store.url",
+        "must be s3://bucket/folder, gs://bucket/folder, az://container/folder or file:///absolute/folder",
+    ): RuleCase(
+        refused=[
+            {"store": {"url": url}}
+            for url in ("s3://", "s3:///folder", "s3:bucket", "http://bucket", "file://relative", "/folder", "gs://?a")
+        ],
+        accepted=[
+            {"store": {"url": url}} for url in ("s3://bucket", "s3://b/a/b", "gs://b/a", "az://c/a", "file:///srv/rec")
+        ]
+        + [{}, {"store": None}],
+    ),
+    ("LiveStreamClass", "spec.store.endpoint", "belongs to an s3:// store"): RuleCase(
+        refused=[{"store": {"url": url, "endpoint": "https://a"}} for url in ("gs://b", "az://b", "file:///b")],
+        accepted=[{"store": {"url": "s3://b", "endpoint": "https://a:9000"}}, {"store": {"url": "gs://b"}}],
+    ),
+    ("LiveStreamClass", "spec.store.region", "belongs to an s3:// store"): RuleCase(
+        refused=[{"store": {"url": url, "region": "eu-west-1"}} for url in ("gs://b", "az://b", "file:///b")],
+        accepted=[{"store": {"url": "s3://b", "region": "eu-west-1"}}, {"store": {"url": "file:///b", "region": None}}],
+    ),
+    ("LiveStreamClass", "spec.store.secretRef", "belongs to an object store"): RuleCase(
+        refused=[{"store": {"url": "file:///b", "secretRef": {"name": "a"}}}],
+        accepted=[{"store": {"url": url, "secretRef": {"name": "a"}}} for url in ("s3://b", "gs://b", "az://b")],
     ),
     ("Asset", "spec.playback[].policy", ONLY_PUBLIC): RuleCase(
         refused=[_playback(policy="signed")],

@@ -29,13 +29,15 @@ PATTERNS: dict[str, tuple[list[str], list[str], str]] = {
     "^[A-Za-z0-9][A-Za-z0-9_-]*$": (["keynote-2026", "A_______"], ["-keynote", "_keynote", "keynote.1", "keynote8\n"], "a"),
     r"^[1-9][0-9]{0,8}(\.[0-9]{1,3})?[kMG]?$": (["20M", "2.5M", "800000"], ["0", "20Mi", "1.", "1.2345M", "-1"], "#"),
     r"^[^\s]+$": (["ghcr.io/onair/onair:1.0"], ["a b", "a\n"], "a"),
+    r"^https?://[^\s/]+$": (["https://a:9000", "http://a"], ["https://a/", "ftp://a", "a", "https://a b"], "a"),
     _QUANTITY: (["10Gi", "1.5", "500m", "0"], ["10 GB", "1GB", "-1", "1e3", ".5"], "1"),
     r"^[a-z_*]+(\.[a-z_*]+)*$": (["*", "video.live_stream.*"], [".a", "a..b", "video.Live"], "a"),
 }  # fmt: skip
 # Strings with a rule beside the schema: how one that keeps it begins.
 BEGINNINGS = {
     ("WebhookEndpoint", ("spec", "url")): "https://a",
-    ("LiveStreamClass", ("spec", "store", "url")): "file:///",
+    ("LiveStreamClass", ("spec", "store", "url")): "s3://a",
+    ("LiveStreamClass", ("spec", "store", "endpoint")): "https://a",
 }
 
 

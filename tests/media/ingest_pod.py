@@ -7,7 +7,7 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,23 @@ GOING_LIVE = [E.STREAM_CONNECTED, E.ASSET_CREATED, E.STREAM_RECORDING, E.STREAM_
 
 
 class Pod:
-    """`config` and `data` are its volumes. It listens at `host`."""
+    """`config` and `data` are its volumes. It listens at `host`. `credentials` are those of `store`, mounted as well."""
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str = "127.0.0.1",
+        *,
+        store: StoreSettings | None = None,
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
         self.host = host
         self.folder = folder
-        self.secret, self.data = folder / "secret", folder / "data"
-        self.secret.mkdir()
+        self.secret, self.data, self.credentials = folder / "secret", folder / "data", folder / "store"
+        self.secret.mkdir(parents=True)
+        self.credentials.mkdir()
+        for name, value in (credentials or {}).items():
+            (self.credentials / name).write_text(value)
         self.log = folder / "log"
         self.rtmp, self.http, self.control, self.probes = free_ports(4)
         self.config = PodConfig(
@@ -52,22 +62,27 @@ class Pod:
                 keys=(KEY,),
                 key_generation="1",
                 playback=(PlaybackEntry("main", "keynote-playback"),),
-                asset=AssetSettings(store=StoreSettings(url=f"file://{self.data}/recordings")),
+                asset=AssetSettings(store=store or StoreSettings(url=f"file://{self.data}/recordings")),
             ),
             title="Opening keynote",
         )
-        (self.secret / "config.json").write_bytes(msgspec.json.encode(self.config))
+        self.begins_with(self.config)
         self.access = control_access(ROOT, Incarnation("uid-1", 1))
         (self.secret / "token").write_text(self.access.token)
         (self.secret / "tls.crt").write_text(self.access.certificate)
         (self.secret / "tls.key").write_text(self.access.private_key)
         self.process: asyncio.subprocess.Process | None = None
 
+    def begins_with(self, config: PodConfig) -> None:
+        self.config = config
+        (self.secret / "config.json").write_bytes(msgspec.json.encode(config))
+
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "onair_core.cli", "ingest", "--config", self.secret, "--data", self.data),
             *("--rtmp", f"{self.host}:{self.rtmp}", "--http", f"{self.host}:{self.http}"),
             *("--control", f"{self.host}:{self.control}", "--probes", f"{self.host}:{self.probes}"),
+            f"--store-credentials={self.credentials}",
             stderr=self.log.open("ab"),
         )
         async with asyncio.timeout(30):
