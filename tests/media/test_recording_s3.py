@@ -49,6 +49,9 @@ async def test_segments_are_in_the_bucket_while_the_broadcast_is_on(s3: S3Server
     media = await view.media(f"{REF.id}/{REF.epoch}/video/1.m4s")
     assert media is not None and media.size == 200_000 and not isinstance(media.content, bytes)
     assert b"".join([piece async for piece in media.content.stream(0, 6)]) == b"v1...."
+    await elsewhere.put("large", bytes(40_000_000))
+    assert await elsewhere.sizes("large") == {} and await elsewhere.has("large")
+    await elsewhere.delete(["large"])
     await elsewhere.delete([*await elsewhere.sizes(f"assets/{REF.id}/")])
     assert s3.objects == []
 

@@ -65,7 +65,12 @@ class IngestCollector(Collector):
         )
         for reason, count in self._rejected.items():
             rejected.add_metric((reason,), float(count))
-        yield from (connected, received, media, window, dropped, rejected)
+        waiting = GaugeMetricFamily(
+            "onair_store_waiting_bytes",
+            "On this disk, on the way to object stores",
+            value=self._host.stores.waiting_bytes,
+        )
+        yield from (connected, received, media, window, dropped, rejected, waiting)
         yield from _health({channel.config.stream: channel.health() for channel in self._host.channels})
 
 

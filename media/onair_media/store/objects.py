@@ -19,6 +19,7 @@ from obstore.store import LocalStore, from_url
 from onair_media.store.disk import DiskSync
 
 LISTED_AT_ONCE = 1000
+PART_BYTES = 16 * 1024 * 1024
 # Who calls tries again, and can say meanwhile that it does.
 _RETRY: Any = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
 _CLIENT: Any = {"connect_timeout": "5s", "timeout": "60s", "read_timeout": "20s"}
@@ -56,9 +57,10 @@ class ObjectStore:
         self.name = name
 
     async def put(self, path: str, data: bytes) -> None:
-        """Writes an object whole, replacing what was there."""
+        """Writes an object whole, replacing what was there; a large one in parts, where the store takes parts."""
+        in_parts = self._disk is None and len(data) > PART_BYTES
         try:
-            await obstore.put_async(self._store, path, data, use_multipart=False)  # type: ignore[arg-type]
+            await obstore.put_async(self._store, path, data, use_multipart=in_parts, chunk_size=PART_BYTES)  # type: ignore[arg-type]
         except (BaseError, OSError) as error:
             raise _failure(error) from error
 
