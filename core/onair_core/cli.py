@@ -24,6 +24,7 @@ _SHORT_HELP = {
     "operator": "Turn LiveStreams into ingest pods: the operator of a cluster.",
     "push": "Publish a test pattern or a media file.",
     "rotate-key": "Reset a stream's key.",
+    "store": "Look after recordings in a store.",
     "streams": "List streams, or show one.",
     "validate": "Check manifests as the API server would.",
     "webhooks": "List webhook endpoints, or receive webhooks while developing.",
