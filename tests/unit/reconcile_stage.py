@@ -102,6 +102,8 @@ class Stage:
         """By kind: what comes of writing one."""
         self.now = NOW
         self.pods = Pods()
+        self.contents: dict[Key, dict[str, str]] = {}
+        """Of Secrets that others have made: the world keeps none."""
         self.woken: list[Key] = []
         """Those whose turn of a roll-out may have come."""
         self.world = World(NOBODY, Scope("onair-system"), ROOT, Wake(*(lambda key: None,) * 3))
@@ -166,6 +168,10 @@ class Stage:
     async def works(self) -> float | None:
         return await self.streams.reconcile(KEY)
 
+    def a_second_later(self) -> None:
+        """Status gets what pods tell so often at most."""
+        self.streams._channels[KEY].told_at = float("-inf")
+
     async def looks_at_assets(self) -> None:
         for key in list(self.world.assets):
             await self.assets.reconcile(key)
@@ -221,7 +227,9 @@ class Stage:
         return True
 
     async def read(self, namespace: str, name: str) -> Object | None:
-        return self.world.cache_of(SECRETS).get(Key(namespace, name))
+        key = Key(namespace, name)
+        found = self.world.cache_of(SECRETS).get(key)
+        return None if found is None else {**found, "data": self.contents.get(key)}
 
     def _write(self, verb: str, resource: Resource, body: Object) -> Object:
         if resource.kind in self.refuses and verb != "status":

@@ -50,11 +50,11 @@ def test_an_asset_that_is_refused_holds_up_nothing_else() -> None:
         assert await stage.works() is not None, "nobody tells of a quota"
         assert stage.condition("Stalled") == ("True", "Refused") and "journal" not in stage.status
         stage.declare(disabled=True)
-        at_once(stage)
+        stage.a_second_later()
         await stage.works()
         assert stage.pods.configured[uid].channel.disabled
         stage.refuses.clear()
-        at_once(stage)
+        stage.a_second_later()
         await stage.works()
         assert stage.asset("b1") and stage.condition("Stalled")[0] == "False" and stage.pods.told[uid] == []
 
@@ -161,7 +161,7 @@ def test_a_live_channels_service_changes_when_the_broadcast_has_ended() -> None:
         assert stage.condition("UpdatePending") == ("True", "BroadcastRunning")
         assert stage.condition("Ready")[0] == "True" and stage.condition("Reconciling")[0] == "False"
         stage.pods.told[uid] = told("b1", 1, [EventType.STREAM_IDLE], first=6)
-        at_once(stage)
+        stage.a_second_later()
         await stage.works()
         assert ("apply", "Service", service.name) in stage.written()
         assert stage.condition("UpdatePending") == ("False", "NothingPending")
@@ -208,8 +208,3 @@ def test_an_operator_that_begins_replaces_no_pod_that_it_has_not_asked() -> None
 
 def changed(name: str, **ingest: Any) -> dict[str, Any]:
     return {"metadata": {"name": name, "generation": 2}, "spec": {"ingest": ingest}}
-
-
-def at_once(stage: Stage) -> None:
-    """As if a second had passed since status was told something."""
-    stage.streams._channels[KEY].told_at = float("-inf")
