@@ -37,7 +37,7 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 10.0, 300.0
 # What still waits for an object store when the process ends; with the machine, it would be lost.
 UPLOAD_SECONDS = 20.0
 # A channel waits for it when the process starts, so it is not long; the recorder goes on trying.
-REOPEN_TRIES, REOPEN_RETRY_SECONDS = 3, 0.5
+REOPEN_TRIES, REOPEN_RETRY_SECONDS, REOPEN_SECONDS = 3, 0.5, 10.0
 
 
 class Studio:
@@ -92,9 +92,13 @@ class Studio:
         for attempt in range(REOPEN_TRIES):
             await asyncio.sleep(REOPEN_RETRY_SECONDS if attempt else 0)
             try:
-                return await read_growing(self.store(url), ref.id, origin) or Recording(ref.id, origin)
+                async with asyncio.timeout(REOPEN_SECONDS):
+                    return await read_growing(self.store(url), ref.id, origin) or Recording(ref.id, origin)
             except StoreError as error:
                 log.error("recording cannot be read yet", asset=ref.id, problem=str(error))
+            except TimeoutError:
+                log.error("recording cannot be read in time", asset=ref.id)
+                break
         recording = Recording(ref.id, origin)
         recording.unread = True
         return recording

@@ -32,8 +32,9 @@ class Stores:
 
     def know(self, settings: StoreSettings) -> None:
         """What `get` needs besides the URL. A store that is open goes on with it."""
-        self._settings[settings.url] = settings
-        self.refresh()
+        if self._settings.get(settings.url) != settings:
+            self._settings[settings.url] = settings
+            self.refresh()
 
     def get(self, url: str) -> ObjectStore:
         """The store at a URL. Raises `StoreError`."""

@@ -27,6 +27,7 @@ class ClassStores:
         found = {settings.url: settings for _, settings in self._named()}
         for settings in found.values():
             self._stores.know(settings)
+        self._stores.refresh()
         return {self._default_url, *found}
 
     def credentials(self, url: str) -> Mapping[str, str]:
