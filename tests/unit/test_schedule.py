@@ -104,8 +104,9 @@ class AnyOrder(RuleBasedStateMachine):
         assert (taken is None) == (not could)
         if taken:
             key, waited = taken
-            assert key in could and waited == self.now - self.owed.pop(key)
-            assert all(self.owed[other] >= self.now - waited for other in could - {key}), "the oldest comes first"
+            due = self.owed.pop(key)
+            assert key in could and waited == self.now - due
+            assert all(self.owed[other] >= due for other in could - {key}), "the oldest comes first"
             self.running.add(key)
 
     @precondition(lambda self: self.running)
