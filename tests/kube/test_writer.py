@@ -15,7 +15,7 @@ from onair_core.kube.kubeconfig import Kubeconfig
 from onair_core.kube.resources import LIVE_STREAMS, NETWORK_POLICIES, SECRETS, SERVICES, Resource
 from onair_core.kube.store import Key
 from onair_operator.apply.writer import CONTENT_HASH, NotOurs, StillLeaving, Writer
-from onair_operator.desired.labels import managed_selector
+from onair_operator.desired.labels import LIVE_STREAM, managed_selector
 from onair_operator.observe.cache import Cache
 
 Object = dict[str, Any]
@@ -257,3 +257,46 @@ async def test_a_status_is_written_when_it_differs_and_on_what_was_seen(stage: S
     await stage.writer.write_status(LIVE_STREAMS, now, {"phase": "Active"})
     found = await stage.client.get(LIVE_STREAMS, "keynote", stage.namespace)
     assert found["status"] == {"phase": "Active", "conditions": [{**ready, "type": "a/B"}]}
+
+
+async def test_what_somebody_wrote_into_a_status_by_hand_goes(stage: Stage) -> None:
+    """An apply leaves alone what it does not own, so that it would be found, and written, for ever."""
+    live = await stage.known(LIVE_STREAMS, "keynote", lambda found: found)
+    assert live is not None
+    broadcast = {"id": "b1", "epoch": 1}
+    wanted = {"phase": "Active", "broadcast": broadcast}
+    await stage.writer.write_status(LIVE_STREAMS, live, wanted)
+    for by_hand in ({"activeAsset": "nonsense"}, {"broadcast": {"deadline": "2026-01-01T00:00:00Z"}}):
+        patch = {"status": by_hand}
+        await stage.client.patch(
+            LIVE_STREAMS, "keynote", stage.namespace, patch, manager="kubectl-edit", subresource="status"
+        )
+        edited = await stage.known(LIVE_STREAMS, "keynote", lambda found: found["status"] != wanted)
+        assert edited is not None and await stage.writer.write_status(LIVE_STREAMS, edited, wanted)
+        now = stage.caches[LIVE_STREAMS].get(Key(stage.namespace, "keynote"))
+        assert now is not None and now["status"] == wanted
+        assert not await stage.writer.write_status(LIVE_STREAMS, now, wanted)
+    # Also where it is to be nothing at all.
+    now = stage.caches[LIVE_STREAMS].get(Key(stage.namespace, "keynote"))
+    assert now is not None
+    await stage.writer.write_status(LIVE_STREAMS, now, {"phase": "Idle"})
+    assert (await stage.client.get(LIVE_STREAMS, "keynote", stage.namespace))["status"] == {"phase": "Idle"}
+
+
+async def test_a_child_that_was_left_without_an_owner_is_taken_up_again(stage: Stage) -> None:
+    """As by `kubectl delete --cascade=orphan`; one of another stream is not."""
+    mine = {**LABELS, LIVE_STREAM: "keynote"}
+    service = stage.service()
+    service["metadata"]["labels"] = mine
+    orphan = {**service, "metadata": {name: v for name, v in service["metadata"].items() if name != "ownerReferences"}}
+    await stage.client.apply(SERVICES, orphan, manager="onair-operator")
+    await stage.known(SERVICES, "keynote-ingest", lambda found: found)
+    await stage.writer.apply(SERVICES, service)
+    found = await stage.client.get(SERVICES, "keynote-ingest", stage.namespace)
+    assert found["metadata"]["ownerReferences"] == service["metadata"]["ownerReferences"]
+
+    other = {**orphan, "metadata": {**orphan["metadata"], "name": "other", "labels": {**mine, LIVE_STREAM: "other"}}}
+    await stage.client.apply(SERVICES, other, manager="onair-operator")
+    await stage.known(SERVICES, "other", lambda found: found)
+    with pytest.raises(NotOurs):
+        await stage.writer.apply(SERVICES, {**service, "metadata": {**service["metadata"], "name": "other"}})

@@ -197,3 +197,9 @@ def test_what_the_next_pod_goes_on_with() -> None:
     on_volume = {"spec": {"store": {"url": "file:///data/recordings"}}}
     for status, recording in (({}, asset), (live, None), (live, on_volume), (live, {"spec": {}})):
         assert open_broadcast(status, recording) is None
+
+
+def test_a_place_that_somebody_wrote_by_hand_is_the_beginning() -> None:
+    for text in ("x", "1", "1.2.3", "-1.0", "", None):
+        assert taken_by({"journal": text}) == Cursor()
+    assert taken_by({"journal": "3.14"}) == Cursor(3, 14)

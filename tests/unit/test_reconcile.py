@@ -338,3 +338,25 @@ def test_one_that_is_deleted_is_forgotten() -> None:
         assert not stage.pods.followed and not stage.streams._channels and stage.written() == []
 
     run(story())
+
+
+def test_what_an_earlier_stream_of_that_name_was_made_to_leave_is_taken_up_or_removed() -> None:
+    """`kubectl delete --cascade=orphan`: the Secret with the key serves again, the pod answers to nobody any more."""
+
+    async def story() -> None:
+        stage = Stage()
+        await ready(stage)
+        stray = stage.pod()
+        labels = {**stray["metadata"]["labels"]}
+        for resource, name in ((PODS, stray["metadata"]["name"]), (SECRETS, "keynote-stream-key")):
+            found = stage.world.cache_of(resource).get(Key("events", name))
+            assert found is not None
+            metadata = {key: value for key, value in found["metadata"].items() if key != "ownerReferences"}
+            stage.has(resource, {**found, "metadata": {**metadata, "labels": labels}})
+        await stage.works()
+        assert stage.condition("Stalled")[0] == "False"
+        written = stage.written()
+        assert ("delete", "Pod", stray["metadata"]["name"]) in written
+        assert [name for verb, kind, name in written if (verb, kind) == ("create", "Pod")]
+
+    run(story())

@@ -67,9 +67,13 @@ async def create_pod(writer: Writer, provision: Provision) -> None:
 
 
 async def remove_pods(writer: Writer, children: Children, names: tuple[str, ...]) -> None:
+    """And those that nobody owns: nothing else would ever end them."""
     for found in children.pods:
         if found["metadata"]["name"] in names:
             await writer.delete(PODS, found)
+    for stray in children.strays:
+        if "deletionTimestamp" not in stray["metadata"]:
+            await writer.delete(PODS, stray)
 
 
 async def prune(writer: Writer, children: Children, provision: Provision, *, key_secret: str, settled: bool) -> None:

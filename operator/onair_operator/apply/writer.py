@@ -17,6 +17,7 @@ from onair_core.kube.resources import Resource
 from onair_core.kube.store import Key, key_of
 from onair_operator.decide.readiness import own_part
 from onair_operator.desired.hashing import stable_hash
+from onair_operator.desired.labels import LIVE_STREAM
 from onair_operator.observe.cache import Cache
 
 Object = dict[str, Any]
@@ -50,7 +51,7 @@ class Writer:
         cache, key, wanted = self._cache_of(resource), key_of(body), _with_hash(body)
         known = cache.get(key)
         live = await self._unseen(resource, key) if known is None and cache.is_partial else known
-        if live is not None and not _owners(live, "uid") & _owners(wanted, "uid"):
+        if live is not None and not _owners(live, "uid") & _owners(wanted, "uid") and not is_orphan(live, wanted):
             if _owners(live, "name") & _owners(wanted, "name"):
                 raise StillLeaving(f"{resource.kind} {key.name} is of an earlier LiveStream and on its way out")
             raise NotOurs(_not_ours(resource, key))
@@ -91,6 +92,13 @@ class Writer:
         metadata = {name: live["metadata"][name] for name in ("name", "namespace") if live["metadata"].get(name)}
         body = {"metadata": metadata | {"resourceVersion": live["metadata"]["resourceVersion"]}, "status": status}
         answered = await self._client.apply_status(resource, body, manager=STATUS_MANAGER)
+        if foreign := leftovers(answered.get("status") or {}, status):
+            # Somebody has edited status by hand. An apply leaves alone what is theirs: it would be found again for ever.
+            name, namespace = metadata["name"], metadata.get("namespace")
+            patch = {"status": foreign}
+            answered = await self._client.patch(
+                resource, name, namespace, patch, manager=STATUS_MANAGER, subresource="status"
+            )
         self._cache_of(resource).learn(answered)
         return True
 
@@ -119,6 +127,25 @@ class Writer:
         if as_wanted:
             self._settled[uid] = version
         return as_wanted
+
+
+def is_orphan(live: Object, wanted: Object) -> bool:
+    """Whether a child has lost its owner (`kubectl delete --cascade=orphan`, a backup that was restored): it is taken
+    up again by the LiveStream of that name, as Kubernetes' own controllers do.
+    """
+    stream = wanted["metadata"]["labels"].get(LIVE_STREAM)
+    labels = live["metadata"].get("labels") or {}
+    return not live["metadata"].get("ownerReferences") and stream is not None and labels.get(LIVE_STREAM) == stream
+
+
+def leftovers(found: Object, wanted: Object) -> Object:
+    """What of a status is not `wanted`, as a merge patch that takes it away; conditions of others stay."""
+    patch: Object = dict.fromkeys(found.keys() - wanted.keys() - {"conditions"})
+    for name in found.keys() & wanted.keys():
+        both = found[name], wanted[name]
+        if all(isinstance(part, dict) for part in both) and (below := leftovers(*both)):
+            patch[name] = below
+    return patch
 
 
 # Kinds whose status others write have to have a generation, or a spec that can be compared.

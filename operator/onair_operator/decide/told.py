@@ -77,8 +77,11 @@ def _is_left_open(status: Status, event: JournalEvent, incarnation: int) -> bool
 
 
 def taken_by(status: Status) -> Cursor:
-    """Up to where a status has the journal."""
-    return Cursor.parse(status["journal"]) if status.get("journal") else Cursor()
+    """Up to where a status has the journal; from its beginning, if somebody has written something else there."""
+    try:
+        return Cursor.parse(status.get("journal") or "0.0")
+    except ValueError:
+        return Cursor()
 
 
 def _asset_after(

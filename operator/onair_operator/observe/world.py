@@ -68,9 +68,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """What there is of one stream. The Secrets are without their contents."""
+    """What there is of one stream. The Secrets are without their contents. `strays`: pods that have lost their owner,
+    with which nobody can speak any more.
+    """
 
     pods: list[Object] = field(default_factory=list)
+    strays: list[Object] = field(default_factory=list)
     secrets: list[Object] = field(default_factory=list)
     service: Object | None = None
 
@@ -183,6 +186,7 @@ class World:
         found = self.services.get(Key(where, service_name(name)))
         return Children(
             pods=[pod for pod in self._pods_of.of(where, name) if is_owned(pod, uid)],
+            strays=[pod for pod in self._pods_of.of(where, name) if not pod["metadata"].get("ownerReferences")],
             secrets=[secret for secret in self._secrets_of.of(where, name) if is_owned(secret, uid)],
             service=found if found is not None and is_owned(found, uid) else None,
         )
@@ -196,12 +200,16 @@ class World:
         return {key.name: value for key, value in self.classes.items()}
 
     def has_foreign_secret(self, namespace: str, name: str, stream: str) -> bool:
-        """One that neither the LiveStream of that name owns, nor an earlier one: that is on its way out."""
+        """One that neither the LiveStream of that name owns, nor an earlier one: that is on its way out, or was left
+        without an owner.
+        """
         found = self.secrets.get(Key(namespace, name))
-        return found is not None and not any(
-            owner["kind"] == LIVE_STREAMS.kind and owner["name"] == stream
-            for owner in found["metadata"].get("ownerReferences") or ()
-        )
+        if found is None:
+            return False
+        owners = found["metadata"].get("ownerReferences") or ()
+        if not owners and _stream_of(found) == stream:
+            return False
+        return not any(owner["kind"] == LIVE_STREAMS.kind and owner["name"] == stream for owner in owners)
 
     # Changes.
 
