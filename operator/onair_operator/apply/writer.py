@@ -93,7 +93,7 @@ class Writer:
         body = {"metadata": metadata | {"resourceVersion": live["metadata"]["resourceVersion"]}, "status": status}
         answered = await self._client.apply_status(resource, body, manager=STATUS_MANAGER)
         if foreign := leftovers(answered.get("status") or {}, status):
-            # Somebody has edited status by hand. An apply leaves alone what is theirs: it would be found again for ever.
+            # Edited by hand. An apply leaves alone what is somebody else's: it would be found again for ever.
             name, namespace = metadata["name"], metadata.get("namespace")
             patch = {"status": foreign}
             answered = await self._client.patch(
