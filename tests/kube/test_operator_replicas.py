@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from operator_process import CLASSES, Channel, Operator, path_of, rules, secret
+from operator_process import CLASSES, Channel, Operator, cls, path_of, rules, secret
 
 from kubelab.access import Access
 from kubelab.nodeless import ControlPlane
@@ -26,6 +26,7 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/onair-operator"
 @pytest.fixture
 def installation(control_plane: ControlPlane) -> str:
     """A namespace for operators of one test, which watch nothing but the test's own."""
+    cls(control_plane, "standard")
     return control_plane.namespace("installation", unique=True)
 
 
