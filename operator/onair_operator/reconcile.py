@@ -25,6 +25,7 @@ from onair_operator.decide.assets import ON_CLAIM, is_in_object_store
 from onair_operator.decide.conditions import Verdict
 from onair_operator.decide.incarnation import (
     ROLLOUT_LIMITED,
+    VOLUME_IN_USE,
     Decision,
     Step,
     current_pod,
@@ -233,12 +234,16 @@ class StreamReconciler:
         )
 
     def _note(self, key: Key, plan: Plan, children: Children, decision: Decision) -> None:
-        """For the turns of others."""
+        """For the turns of others. Whoever has no pod for reasons of its own does not hold them up: what counts is what
+        was replaced, and what is as its class says and not Ready.
+        """
         if not _is_provisioned(plan):
             self._rollout.forget(key)
             return
-        pod = self._current(children)
-        down = decision.step not in (Step.KEEP, Step.WAIT) or pod is None or not is_ready(pod)
+        pod, step = self._current(children), decision.step
+        down = step in (Step.DRAIN, Step.REPLACE) or decision.reason == VOLUME_IN_USE
+        down = down or (step is Step.KEEP and pod is not None and not is_ready(pod))
+        down = down or (step is Step.CREATE and self._rollout.is_down(key))
         self._rollout.note(key, *_rollout_of(plan), down=down, waits=decision.reason == ROLLOUT_LIMITED)
 
     def _current(self, children: Children) -> Object | None:

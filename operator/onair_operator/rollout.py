@@ -17,7 +17,9 @@ from onair_core.kube.store import Key
 
 @dataclass(slots=True)
 class _Class:
-    """`known`: its channels; `down`: those without a Ready pod, or about to be; `waiting`: in the order they came."""
+    """`known`: its channels; `down`: those that lost their pod to the change, or are about to, without a Ready one yet;
+    `waiting`: in the order they came.
+    """
 
     known: set[Key] = field(default_factory=set)
     down: set[Key] = field(default_factory=set)
@@ -37,8 +39,13 @@ class Rollout:
         known = self._classes[cls]
         return stream in known.down or len(known.down) < _limit(known, percent)
 
+    def is_down(self, stream: Key) -> bool:
+        """As it was noted last."""
+        cls = self._class_of.get(stream)
+        return cls is not None and stream in self._classes[cls].down
+
     def note(self, stream: Key, cls: str, percent: int, *, down: bool, waits: bool) -> None:
-        """How the channel fares. `down`: it has no Ready pod, or is about to lose it; `waits`: for its turn."""
+        """How the channel fares. `down`: as in `_Class`; `waits`: for its turn."""
         if self._class_of.get(stream, cls) != cls:
             self.forget(stream)
         self._class_of[stream] = cls

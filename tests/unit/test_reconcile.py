@@ -9,6 +9,7 @@ from typing import Any
 from reconcile_stage import KEY, NOW, Stage
 
 from onair_core.contract import BroadcastRef, Cursor, EventType, JournalEvent
+from onair_core.kube.errors import Forbidden
 from onair_core.kube.resources import LIVE_STREAM_CLASSES, LIVE_STREAMS, PODS, SECRETS
 from onair_core.kube.store import Key
 from onair_operator.desired.pod import TAKEN
@@ -358,5 +359,35 @@ def test_what_an_earlier_stream_of_that_name_was_made_to_leave_is_taken_up_or_re
         written = stage.written()
         assert ("delete", "Pod", stray["metadata"]["name"]) in written
         assert [name for verb, kind, name in written if (verb, kind) == ("create", "Pod")]
+
+    run(story())
+
+
+def test_a_channel_that_cannot_have_a_pod_holds_up_nobody() -> None:
+    async def story() -> None:
+        stage = Stage()
+        stage.cls("a")
+        stage.refuses["Pod"] = Forbidden(403, "Forbidden", "exceeded quota: q", {}, None)
+        stage.declare(className="a")
+        await stage.works()
+        assert stage.condition("Stalled") == ("True", "Refused")
+        other = Key("events", "other")
+        stage.rollout.note(other, "a", 25, down=False, waits=False)
+        assert stage.rollout.has_turn(other, "a", 25)
+
+        # One that was replaced, and of which the next is refused, does.
+        stage.refuses.clear()
+        await stage.works()
+        stage.runs()
+        await stage.works()
+        stage.refuses["Pod"] = Forbidden(403, "Forbidden", "exceeded quota: q", {}, None)
+        stage.has(
+            LIVE_STREAM_CLASSES, {"metadata": {"name": "a", "generation": 2}, "spec": {"ingest": {"image": "onair:2"}}}
+        )
+        await stage.works()
+        assert not stage.rollout.has_turn(other, "a", 25)
+        stage.loses(PODS, stage.pod())
+        await stage.works()
+        assert not stage.rollout.has_turn(other, "a", 25)
 
     run(story())

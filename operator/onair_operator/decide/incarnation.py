@@ -34,7 +34,7 @@ Pod = dict[str, Any]
 
 
 NOTHING_PENDING = Verdict(False, "NothingPending")
-ROLLOUT_LIMITED = "RolloutLimited"
+ROLLOUT_LIMITED, VOLUME_IN_USE = "RolloutLimited", "VolumeInUse"
 # No figures: each change of a message is a write, of every channel that waits.
 _NOT_ITS_TURN = (
     "The ingest pod is replaced when more of its class have a Ready pod (ingest.rollout.maxUnavailablePercent)."
@@ -102,7 +102,7 @@ def decide_incarnation(
     if not staying:
         if keeps_volume and stopping:
             message = f"Pod {_name(stopping[-1])} is stopping; the next one needs its volume."
-            return Decision(Step.WAIT, "VolumeInUse", message, None)
+            return Decision(Step.WAIT, VOLUME_IN_USE, message, None)
         return Decision(Step.CREATE, "NoPod", "There is no ingest pod; one is made.", following, create=True)
 
     *older, current = staying
