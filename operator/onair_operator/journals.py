@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onair_core.contract import JournalEvent, StoreSettings
-from onair_core.kube.errors import KubeError
+from onair_core.kube.errors import REFUSALS, ApiError, KubeError
 from onair_core.kube.resources import ASSETS
 from onair_core.kube.store import Key
 from onair_operator.apply.writer import Writer
@@ -40,6 +40,21 @@ class Journal:
     events: tuple[JournalEvent, ...]
 
 
+class AssetRefused(Exception):
+    """An Asset could not be written. `status`: that somebody is live, which is known all the same; the rest is taken in
+    when the Asset can be.
+    """
+
+    def __init__(self, why: ApiError, before: Object, after: Object) -> None:
+        super().__init__(str(why))
+        self.why = why
+        shown = {name: after[name] for name in _SHOWN if name in after}
+        self.status = {name: value for name, value in before.items() if name not in _SHOWN} | shown
+
+
+_SHOWN = ("phase", "connected", "broadcast")
+
+
 class Journals:
     """Of all streams."""
 
@@ -52,9 +67,10 @@ class Journals:
         self, stream: Object, plan: Plan, provision: Provision, journals: Iterable[Journal], *, lost: bool, now: float
     ) -> Object:
         """The stream's status after them. `lost`: the pod of the open broadcast is gone, with its volume; `now`: Unix
-        seconds. Raises `KubeError`.
+        seconds. Raises `AssetRefused`, `KubeError`.
         """
-        told = Told(own_part(stream.get("status") or {}))
+        before = own_part(stream.get("status") or {})
+        told = Told(before)
         namespace = stream["metadata"]["namespace"]
 
         def take(incarnation: Incarnation, events: Iterable[JournalEvent]) -> None:
@@ -72,8 +88,11 @@ class Journals:
             take(journal.incarnation, journal.events)
         if lost and (broadcast := told.status.get("broadcast")):
             take(Incarnation(plan.ref.uid, broadcast.get("incarnation", 0)), end_of_lost(told.status, now))
-        for name, asset in told.assets.items():
-            await self._write(asset, new=name in told.made, now=now)
+        try:
+            for name, asset in told.assets.items():
+                await self._write(asset, new=name in told.made, now=now)
+        except REFUSALS as error:
+            raise AssetRefused(error, before, told.status) from error
         return told.status
 
     def _new(self, stream: Object, provision: Provision, incarnation: Incarnation, event: JournalEvent) -> Object:

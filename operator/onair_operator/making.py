@@ -11,7 +11,7 @@ from typing import Any
 
 from onair_core.backoff import Backoff
 from onair_core.contract import Cursor, StreamRef
-from onair_core.kube.errors import ApiError, BadRequest, Forbidden, Invalid
+from onair_core.kube.errors import REFUSALS, ApiError
 from onair_core.kube.store import Key
 from onair_operator.apply.children import Copied, apply_children, create_pod, prune, remove_pods, service_waits
 from onair_operator.apply.writer import NotOurs, StillLeaving, Writer
@@ -31,10 +31,8 @@ from onair_operator.observe.world import Children, World
 
 Object = dict[str, Any]
 
-REFUSALS = (BadRequest, Forbidden, Invalid)
-"""The API server says no, and will say so again: to what it is, or to whose it is."""
 REFUSED_SECONDS = 30.0
-"""At the latest it is asked again."""
+"""At the latest what was refused is asked again."""
 
 # Soon at first: a namespace that is new has no service account yet, and rights may be a moment late.
 _REFUSED = Backoff(1.0, REFUSED_SECONDS)

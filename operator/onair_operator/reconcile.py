@@ -45,8 +45,8 @@ from onair_operator.desired.naming import Incarnation
 from onair_operator.desired.pod import DEFAULT_STORE, pod_hash
 from onair_operator.desired.provide import provide
 from onair_operator.desired.provision import Installation, Provision
-from onair_operator.journals import Journals
-from onair_operator.making import REFUSALS, REFUSED_SECONDS, Maker, Outcome, Turn, pod_of, refused
+from onair_operator.journals import AssetRefused, Journals
+from onair_operator.making import REFUSED_SECONDS, Maker, Outcome, Turn, pod_of, refused
 from onair_operator.observe.secrets import SecretReader
 from onair_operator.observe.world import NOT_KNOWN_SECONDS, Children, World
 from onair_operator.rollout import Rollout
@@ -181,9 +181,9 @@ class StreamReconciler:
         provision = self._provision(channel, plan, children, status, None)
         try:
             status = await self._journals.take_in(stream, plan, provision, journals, lost=lost, now=self._wall())
-        except REFUSALS as error:
-            # Of an Asset, by a quota for one. What else there is to do must not wait for that: a key may be reset.
-            return Heard(status, REFUSED_SECONDS, refused(error))
+        except AssetRefused as error:
+            # By a quota, for one. What else there is to do must not wait for that: a key may be reset.
+            return Heard(error.status, REFUSED_SECONDS, refused(error.why))
         return Heard(status, None if lost else left)
 
     def _outlives_its_pod(self, plan: Plan, status: Object) -> bool:

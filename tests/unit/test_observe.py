@@ -234,15 +234,18 @@ def test_children_are_those_of_the_uid() -> None:
     for cache in (world.pods, world.secrets):
         for found in (owned("old", "keynote", "before"), owned("new", "keynote", "now"), child("stray", "keynote")):
             stage.happens(cache, "ADDED", found)
+    stage.happens(world.secrets, "ADDED", thing("events", "theirs"))
     stage.happens(world.services, "ADDED", owned("keynote-ingest", "keynote", "now"))
     there = world.children_of(StreamRef("events", "keynote", "now"))
     assert [found["metadata"]["name"] for found in (*there.pods, *there.secrets)] == ["new", "new"]
-    assert there.service is not None
+    assert there.service is not None and [pod["metadata"]["name"] for pod in there.strays] == ["stray"]
     assert world.children_of(StreamRef("events", "keynote", "before")).service is None
     assert not world.has_foreign_secret("events", "new", "keynote") and not world.has_foreign_secret(
         "events", "none", "keynote"
     )
-    assert world.has_foreign_secret("events", "stray", "keynote")
+    assert world.has_foreign_secret("events", "theirs", "keynote")
+    assert not world.has_foreign_secret("events", "stray", "keynote"), "it has lost its owner, and is taken up"
+    assert world.has_foreign_secret("events", "stray", "another")
     assert world.has_foreign_secret("events", "new", "another")
     assert not world.has_foreign_secret("events", "old", "keynote"), "it is on its way out: that is waited for"
 

@@ -391,3 +391,20 @@ def test_a_channel_that_cannot_have_a_pod_holds_up_nobody() -> None:
         assert not stage.rollout.has_turn(other, "a", 25)
 
     run(story())
+
+
+def test_nobody_is_active_without_a_broadcast() -> None:
+    """Whatever somebody has done to the status by hand."""
+
+    async def story() -> None:
+        stage = Stage()
+        uid = await ready(stage)
+        await live(stage, uid)
+        found = stage.world.streams.get(KEY)
+        assert found is not None
+        edited = {name: value for name, value in found["status"].items() if name not in ("broadcast", "connected")}
+        stage.has(LIVE_STREAMS, {**found, "status": edited})
+        await stage.works()
+        assert stage.status["phase"] == "Idle" and not stage.status["connected"]
+
+    run(story())

@@ -49,6 +49,11 @@ def test_an_asset_that_is_refused_holds_up_nothing_else() -> None:
         stage.pods.told[uid] = told("b1", 1, LIVE)
         assert await stage.works() is not None, "nobody tells of a quota"
         assert stage.condition("Stalled") == ("True", "Refused") and "journal" not in stage.status
+        assert stage.status["connected"] and stage.status["phase"] == "Active" and "activeAsset" not in stage.status
+        stage.a_second_later()
+        stage.written()
+        await stage.works()
+        assert stage.written() == [], "the next try finds the same"
         stage.declare(disabled=True)
         stage.a_second_later()
         await stage.works()
@@ -57,6 +62,7 @@ def test_an_asset_that_is_refused_holds_up_nothing_else() -> None:
         stage.a_second_later()
         await stage.works()
         assert stage.asset("b1") and stage.condition("Stalled")[0] == "False" and stage.pods.told[uid] == []
+        assert stage.status["activeAsset"] == "b1" and len(stage.status["events"]) == len(LIVE)
 
     run(story())
 

@@ -122,3 +122,7 @@ def _seconds(header: str | None, details: object) -> float | None:
     if header is not None and header.isascii() and header.isdigit():
         return float(header)
     return float(details) if isinstance(details, int) and details > 0 else None
+
+
+REFUSALS = (BadRequest, Forbidden, Invalid)
+"""The API server says no, and will say so again: to what it is, or to whose it is."""

@@ -36,7 +36,8 @@ def configured_status(
 def unprovisioned_status(status: Status, made: Plan, *, generation: int) -> Status:
     """The part that takes no class: where there is none, addresses and IDs stay what they were."""
     now = dict(status)
-    if now.get("observedGeneration") != generation or "phase" not in now:
+    is_stale = now.get("phase") == Phase.ACTIVE and "broadcast" not in now  # somebody has edited it
+    if now.get("observedGeneration") != generation or "phase" not in now or is_stale:
         active = now.get("phase") == Phase.ACTIVE and "broadcast" in now
         now["phase"] = (Phase.DISABLED if made.spec.disabled else Phase.ACTIVE if active else Phase.IDLE).value
     now |= {"observedGeneration": generation, "reconnectWindowSeconds": reconnect_window(made.spec)}
