@@ -5,7 +5,7 @@ What the cluster refuses holds up nothing else: a publisher whose key was reset 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import random
 from typing import Any
 
@@ -45,6 +45,14 @@ _SERVICE_PENDING = Verdict(True, "BroadcastRunning", "The Service is changed whe
 
 
 @dataclass(frozen=True, slots=True)
+class ClassSecrets:
+    """Of a class, to be copied; `problem`: one is needed, cannot be had, and there is no copy of it."""
+
+    copied: Copied = field(default_factory=Copied)
+    problem: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one reconcile has found out. `status`: after what the pods told; `taken`: what the API server has of it."""
 
@@ -52,6 +60,7 @@ class Turn:
     plan: Plan
     provision: Provision
     children: Children
+    secrets: ClassSecrets
     decision: Decision
     status: Object
     taken: Cursor
@@ -112,12 +121,12 @@ class Maker:
 
     async def _make_children(self, turn: Turn) -> Outcome:
         provision, children, decision = turn.provision, turn.children, turn.decision
-        copied, problem = await self._class_secrets(provision)
-        if problem is not None:
+        problem = turn.secrets.problem
+        if problem is not None and (decision.create or decision.step in (Step.DRAIN, Step.REPLACE)):
             return Outcome(blocked=problem)
         waits = "broadcast" in turn.status and service_waits(children.service, provision)
         try:
-            await apply_children(self._writer, provision, copied, but_service=waits)
+            await apply_children(self._writer, provision, turn.secrets.copied, but_service=waits)
             await remove_pods(self._writer, children, decision.remove)
             if decision.create:
                 await create_pod(self._writer, provision)
@@ -136,11 +145,11 @@ class Maker:
                 return Outcome(under_way=refused(error), again=again)
             return Outcome(blocked=refused(error), again=again)
         turn.channel.refused = 0
-        return Outcome(stands=True, pending=_SERVICE_PENDING if waits else None)
+        return Outcome(stands=True, pending=_SERVICE_PENDING if waits else problem)
 
-    async def _class_secrets(self, provision: Provision) -> tuple[Copied, Verdict | None]:
-        """Of the class. One that has gone missing is told by the class, not by streams that have a copy."""
-        tls, store, stream = provision.cls.ingest.tls, provision.cls.store, provision.stream
+    async def class_secrets(self, plan: Plan) -> ClassSecrets:
+        """One that has gone missing is told by the class, not by streams that have a copy. Raises `KubeError`."""
+        tls, store, stream = plan.cls.ingest.tls, plan.cls.store, plan.ref
         certificate = credentials = None
         if tls is not None:
             source = await self._secrets.read(self._installation.namespace, tls.secret_name)
@@ -148,7 +157,8 @@ class Maker:
             if problem is None:
                 certificate = source
             elif not self._has_copy(stream, certificate_secret_name(stream.name)):
-                return Copied(), Verdict(False, "CertificateMissing", f"The class's certificate for RTMPS: {problem}")
+                message = f"The class's certificate for RTMPS: {problem}"
+                return ClassSecrets(problem=Verdict(False, "CertificateMissing", message))
         if store is not None and store.secret_ref is not None:
             source = await self._secrets.read(self._installation.namespace, store.secret_ref.name)
             problem = credentials_problem(source, store.secret_ref.name)
@@ -156,8 +166,8 @@ class Maker:
                 credentials = source
             elif not self._has_copy(stream, store_secret_name(stream.name)):
                 message = f"The class's credentials for its store: {problem}"
-                return Copied(), Verdict(False, "StoreCredentialsMissing", message)
-        return Copied(certificate, credentials), None
+                return ClassSecrets(problem=Verdict(False, "StoreCredentialsMissing", message))
+        return ClassSecrets(Copied(certificate, credentials))
 
     def _has_copy(self, stream: StreamRef, name: str) -> bool:
         return self._world.secrets.get(Key(stream.namespace, name)) is not None

@@ -112,14 +112,15 @@ class StreamReconciler:
         self._conversation.follow(channel, plan.ref, children, taken_by(before))
 
         heard = await self._take_in(channel, stream, plan, children)
-        decision = await self._decide(channel, plan, children, heard.status)
+        secrets = await self._maker.class_secrets(plan)
+        decision = await self._decide(channel, plan, children, heard.status, secrets.problem)
         if decision.create:
             # The next pod begins its epochs behind what status has by then: nothing of the last one may be missing.
             heard = await self._take_in(channel, stream, plan, children, at_once=True)
-            decision = self._decision(channel, plan, children, heard.status)
+            decision = self._decision(channel, plan, children, heard.status, secrets.problem)
         self._note(key, plan, children, decision)
         provision = self._provision(channel, plan, children, heard.status, decision.current)
-        turn = Turn(channel, plan, provision, children, decision, heard.status, taken_by(before))
+        turn = Turn(channel, plan, provision, children, secrets, decision, heard.status, taken_by(before))
         outcome = Outcome()
         if _is_provisioned(plan) and not (decision.create and heard.refused):
             outcome = await self._maker.make(turn)
@@ -214,14 +215,18 @@ class StreamReconciler:
 
     # Which pod.
 
-    async def _decide(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
-        decision = self._decision(channel, plan, children, status)
+    async def _decide(
+        self, channel: Channel, plan: Plan, children: Children, status: Object, held: Verdict | None
+    ) -> Decision:
+        decision = self._decision(channel, plan, children, status, held)
         if decision.step is Step.DRAIN and _is_provisioned(plan):
             await self._conversation.drain(channel, self._current(children) or {})
-            decision = self._decision(channel, plan, children, status)
+            decision = self._decision(channel, plan, children, status, held)
         return decision
 
-    def _decision(self, channel: Channel, plan: Plan, children: Children, status: Object) -> Decision:
+    def _decision(
+        self, channel: Channel, plan: Plan, children: Children, status: Object, held: Verdict | None
+    ) -> Decision:
         taken = taken_by(status)
         return decide_incarnation(
             children.pods,
@@ -231,6 +236,7 @@ class StreamReconciler:
             answering=self._conversation.answering(children),
             keeps_volume=plan.cls.ingest.volume.persistent_volume_claim is not None,
             has_turn=self._rollout.has_turn(_key(plan), *_rollout_of(plan)),
+            held=held,
         )
 
     def _note(self, key: Key, plan: Plan, children: Children, decision: Decision) -> None:
@@ -265,7 +271,7 @@ class StreamReconciler:
                 unheard=unheard,
                 update_pending=update_pending(turn.decision, also=outcome.pending),
             )
-            status = _provisioned_status(status, plan, turn.provision, generation)
+            status = _provisioned_status(status, plan, turn, generation)
             if outcome.stands:
                 status["incarnation"] = turn.provision.incarnation.number
         else:
@@ -304,9 +310,16 @@ def _rollout_of(plan: Plan) -> tuple[str, int]:
     return plan.class_name or "", plan.cls.ingest.rollout.max_unavailable_percent
 
 
-def _provisioned_status(status: Object, plan: Plan, provision: Provision, generation: int) -> Object:
+def _provisioned_status(status: Object, plan: Plan, turn: Turn, generation: int) -> Object:
+    provision = turn.provision
     addresses = ingest_addresses(provision)
-    ingest = {"rtmp": addresses.rtmp, "rtmps": addresses.rtmps, "service": addresses.service}
+    # A pod that is still as the class was before has a certificate if it had one then.
+    secure = not turn.decision.update_pending or "rtmps" in status.get("ingest", {})
+    ingest = {
+        "rtmp": addresses.rtmp,
+        "rtmps": addresses.rtmps if secure else None,
+        "service": addresses.service,
+    }
     return configured_status(
         status,
         plan,

@@ -84,6 +84,17 @@ def test_a_ready_pod_waits_for_its_turn_and_one_that_takes_nobody_does_not() -> 
     assert decide(pod(3, OTHER), broadcasting=B.LIVE, has_turn=False).reason == "BroadcastRunning"
 
 
+def test_a_ready_pod_goes_on_while_the_next_one_would_lack_something() -> None:
+    held = Verdict(False, "CertificateMissing", "There is no Secret ingest-tls.")
+    for broadcasting in (B.IDLE, B.DRAINED):
+        waits = decide(pod(3, OTHER), broadcasting=broadcasting, held=held)
+        assert (waits.step, waits.reason, waits.current, waits.remove) == (Step.WAIT, "CertificateMissing", 3, ())
+        assert update_pending(waits) == Verdict(True, "CertificateMissing", held.message)
+    assert decide(pod(3), held=held).step is Step.KEEP
+    assert decide(pod(3, OTHER), broadcasting=B.LIVE, held=held).reason == "BroadcastRunning"
+    assert decide(held=held).step is Step.CREATE
+
+
 def test_a_pod_that_cannot_be_asked_is_replaced_only_if_it_takes_nobody() -> None:
     silent = decide(pod(3, OTHER), broadcasting=B.UNKNOWN)
     assert (silent.step, silent.reason, silent.update_pending) == (Step.WAIT, "PodNotAnswering", True)

@@ -75,10 +75,20 @@ def test_an_id_stays_with_who_holds_it_else_with_the_older() -> None:
     newer = stream("newer", "2026-02-01T00:00:00Z", playback=[{"name": "main", "id": "same-playback-id"}])
     by_name = {p.ref.name: p for p in planned(newer, older)}
     assert by_name["older"].ready.holds
-    assert by_name["newer"].ready == Verdict(False, "PlaybackIdTaken", "same-playback-id belongs to default/older")
+    told = "same-playback-id belongs to default/older; choose another id"
+    assert by_name["newer"].ready == Verdict(False, "PlaybackIdTaken", told)
     newer["status"] = {"playback": [{"id": "same-playback-id"}]}
     by_name = {p.ref.name: p for p in planned(newer, older)}
     assert by_name["newer"].ready.holds and not by_name["older"].ready.holds
+
+
+def test_who_is_taken_from_is_not_told_to_another_namespace() -> None:
+    older = stream("older", "2026-01-01T00:00:00Z", playback=[{"name": "main", "id": "same-playback-id"}])
+    newer = stream("newer", "2026-02-01T00:00:00Z", playback=[{"name": "main", "id": "same-playback-id"}])
+    newer["metadata"]["namespace"] = "another"
+    by_name = {p.ref.name: p for p in planned(newer, older)}
+    told = "same-playback-id belongs to a LiveStream of another namespace; choose another id"
+    assert by_name["newer"].ready == Verdict(False, "PlaybackIdTaken", told)
 
 
 def test_a_recordings_id_is_taken_too() -> None:

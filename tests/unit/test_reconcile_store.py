@@ -7,7 +7,7 @@ from reconcile_stage import KEY, NOW, Stage
 from test_reconcile import E, live, ready, run, told
 
 from onair_core.contract import BroadcastRef, JournalEvent, OpenBroadcast
-from onair_core.kube.resources import PODS, SECRETS
+from onair_core.kube.resources import LIVE_STREAM_CLASSES, PODS, SECRETS
 from onair_core.kube.store import Key
 from onair_operator.desired.labels import INCARNATION
 from onair_operator.desired.pod import RESUMES, TAKEN
@@ -107,5 +107,29 @@ def test_a_recording_in_a_store_is_not_lost_with_its_stream() -> None:
         stage.loses(PODS, stage.pod())
         await stage.looks_at_assets()
         assert stage.asset("b1")["status"]["state"] == "Ready"
+
+    run(story())
+
+
+def test_a_class_that_names_what_is_not_there_takes_no_channel_down() -> None:
+    """A slip of the pen in a class with a hundred channels: they go on as they are, and say what they wait for."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.cls("a")
+        await ready(stage, className="a")
+        before, pod = stage.status["ingest"], stage.pod()["metadata"]["name"]
+        ingest = {"tls": {"secretName": "no-such-secret"}}
+        changed = {"metadata": {"name": "a", "generation": 2}, "spec": {"ingest": ingest}}
+        stage.has(LIVE_STREAM_CLASSES, changed)
+        await stage.works()
+        assert stage.condition("Ready") == ("True", "AcceptingPublisher") and stage.condition("Stalled")[0] == "False"
+        assert stage.condition("UpdatePending") == ("True", "CertificateMissing")
+        assert not stage.pods.drained and stage.pod()["metadata"]["name"] == pod
+        assert stage.status["ingest"] == before, "its pod takes no RTMPS yet"
+
+        stage.has(LIVE_STREAM_CLASSES, {"metadata": {"name": "a", "generation": 3}, "spec": {}})
+        await stage.works()
+        assert stage.condition("UpdatePending") == ("False", "NothingPending") and not stage.pods.drained
 
     run(story())

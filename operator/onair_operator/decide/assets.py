@@ -22,7 +22,10 @@ Status = dict[str, Any]
 
 ON_CLAIM = "claim"
 """Value of the label `onair.dev/incarnation` of an Asset whose data is on its LiveStream's claim."""
-_DATA_LOST = "Its data was on the volume of an ingest pod, and is gone with it. A store that outlives pods keeps it."
+_DATA_LOST = (
+    "Its data was on the volume of an ingest pod, and is gone with it. A class with a store keeps recordings, and one "
+    "with a claim (ingest.volume.persistentVolumeClaim) for as long as the LiveStream."
+)
 
 
 def volume_of(asset: Object) -> str | None:

@@ -13,6 +13,7 @@ Pods are never applied over. What is asked, in this order, and what comes of it:
 | yes | yes | no | it is being asked | `PodNotAnswering` | wait |
 | yes | ready | no | it does not answer | `PodNotAnswering` | wait |
 | yes | not ready | no | it does not answer | `PodOutdated` | replace |
+| yes | ready | no | no, but the next one lacks a Secret | as told by `held` | wait |
 | yes | ready | no | no, but it is not its turn | `RolloutLimited` | wait |
 | yes | yes | no | no, but a broadcast may begin | `Draining` | drain |
 | yes | yes | no | no, and none begins | `PodOutdated` | replace |
@@ -88,12 +89,14 @@ def decide_incarnation(
     answering: frozenset[str] = frozenset(),
     keeps_volume: bool = False,
     has_turn: bool = True,
+    held: Verdict | None = None,
 ) -> Decision:
     """`pods`: as observed, all that the stream's uid owns. `broadcasting`: of the `current_pod`.
 
     `recorded`: the highest incarnation that status knows; no number is given twice. `answering`: names of pods whose
     journals are being read, or which nobody has failed to reach yet. `keeps_volume`: pods share a claim, so one ends
-    before the next begins. `has_turn`: a Ready pod may be replaced without too many being down at once.
+    before the next begins. `has_turn`: a Ready pod may be replaced without too many being down at once. `held`: why
+    the next one could not be made.
     """
     known = sorted(pods, key=incarnation_number)
     staying = [pod for pod in known if _stays(pod, answering)]
@@ -131,6 +134,8 @@ def decide_incarnation(
     answers = broadcasting not in (Broadcasting.ASKED, Broadcasting.UNKNOWN)
     # An operator that has just begun does not know yet what is live, and a node in trouble makes its pods not ready.
     is_broken = broadcasting is Broadcasting.UNKNOWN and not is_ready(current)
+    if answers and is_ready(current) and held is not None:
+        return stay(Step.WAIT, held.reason, held.message, pending=True)
     if answers and is_ready(current) and not has_turn:
         return stay(Step.WAIT, ROLLOUT_LIMITED, _NOT_ITS_TURN, pending=True)
     if broadcasting is Broadcasting.DRAINED or is_broken:

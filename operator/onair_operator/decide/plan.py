@@ -119,7 +119,7 @@ def finish(made: Draft, granted: Grant, *, default_store: str) -> Plan:
     """`default_store`: the URL, of classes that name none."""
     ready = made.problem
     if ready is None and (granted.conflicts or granted.key_holder):
-        ready = _conflict(granted)
+        ready = _conflict(granted, made.ref.namespace)
     if ready is None and made.spec.disabled:
         ready = Verdict(True, "Disabled", "The stream is disabled and refuses publishers.")
     has_key = granted.key_holder is None
@@ -220,8 +220,15 @@ def _fingerprint(root: bytes, key: str | None) -> str | None:
     return None if key is None else identity.fingerprint(identity.fingerprint_key(root), key)
 
 
-def _conflict(granted: Grant) -> Verdict:
+def _conflict(granted: Grant, namespace: str) -> Verdict:
+    """Who may see one namespace learns nothing of the others."""
+
+    def seen(holder: str) -> str:
+        kind, _, name = holder.rpartition(" ")
+        return holder if name.startswith(f"{namespace}/") else f"{kind or 'a LiveStream'} of another namespace"
+
     if granted.key_holder is not None:
-        return Verdict(False, "StreamKeyTaken", f"{granted.key_holder} has the same stream key")
-    told = "; ".join(f"{playback_id} belongs to {holder}" for playback_id, holder in granted.conflicts)
-    return Verdict(False, "PlaybackIdTaken", told)
+        message = f"{seen(granted.key_holder)} has the same stream key; use another one"
+        return Verdict(False, "StreamKeyTaken", message)
+    told = "; ".join(f"{playback_id} belongs to {seen(holder)}" for playback_id, holder in granted.conflicts)
+    return Verdict(False, "PlaybackIdTaken", f"{told}; choose another id")
