@@ -99,15 +99,19 @@ FINISHED: dict[str, tuple[Object, Object, dict[str, Any]]] = {
             "activeAsset": "keynote-7f3k2",
             "className": "standard",
             "ingest": {"rtmp": "rtmp://a.example:5222/app"},
-            "conditions": [{"type": "Ready", "status": "True", "reason": "AcceptingPublisher"}],
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "AcceptingPublisher"},
+                {"type": "UpdatePending", "status": "True", "reason": "BroadcastRunning"},
+            ],
         },
         {"Phase": "Active", "Connected": True, "Ready": "True", "Playback": "keynote-2026", "Asset": "keynote-7f3k2",
-         "Class": "standard", "Ingest": "rtmp://a.example:5222/app", "Reason": "AcceptingPublisher"},
+         "Class": "standard", "Ingest": "rtmp://a.example:5222/app", "Reason": "AcceptingPublisher",
+         "Pending": "BroadcastRunning"},
     ),
     "LiveStreamClass": (
         {"store": {"url": "file:///srv"}},
         {"conditions": [{"type": "Default", "status": "False"}, {"type": "Ready", "status": "True"}]},
-        {"Store": "file:///srv", "Ready": "True"},
+        {"Store": "file:///srv", "Ready": "True", "Default": "False"},
     ),
     "Asset": (
         {"liveStream": {"name": "keynote"}},
