@@ -194,6 +194,31 @@ async def test_who_was_replaced_meanwhile_uploads_nothing_more(tmp_path: Path) -
     assert not remote.log and listener.warnings[-1] == "RecordingTakenOver"
 
 
+async def test_a_recorder_that_is_left_for_the_next_epoch_blocks_nobody(tmp_path: Path) -> None:
+    """A defect made the packager begin anew while the store was away: both epochs arrive, in one recording."""
+    remote, listener = Remote(tmp_path / "remote", away=True), Listener()
+    store = spooled(remote, tmp_path)
+    first = begin(store, listener)
+    first.fix_target_duration(2)
+    for number in range(3):
+        first.add(segment(number))
+    await until(lambda: len(list((tmp_path / "spool").rglob("manifest/*/*.json"))) == 3)
+    first._task.cancel()  # what it waits for at most
+    await first.abandon()
+    recording = Recording(REF.id, ORIGIN)
+    recording.unread = True
+    second = Recorder(store, BroadcastRef(REF.id, REF.epoch + 1), recording, listener)
+    second.fix_target_duration(2)
+    second.add(segment(0))
+    await asyncio.sleep(0.01)
+    remote.away = False
+    assert await second.finish()
+    found = await read_recording(remote, REF.id)
+    assert found is not None
+    assert [(s.epoch, s.number) for s in found.segments] == [(3, 0), (3, 1), (3, 2), (4, 0)]
+    assert "RecordingTakenOver" not in listener.warnings and not files(tmp_path / "spool")
+
+
 class Sender:
     def __init__(self) -> None:
         self.wanted, self.told = True, list[str]()
@@ -206,6 +231,21 @@ class Sender:
 
     def sent(self) -> None:
         self.told.append("sent")
+
+
+async def test_a_defect_is_tried_again_like_a_failure(tmp_path: Path) -> None:
+    class Strange(Sender):
+        async def may_send(self) -> bool:
+            if not self.told:
+                raise ZeroDivisionError
+            return True
+
+    remote, sender = Remote(tmp_path / "remote"), Strange()
+    store = spooled(remote, tmp_path)
+    await store.put("a", b"1")
+    store.sync_soon(["a"], sender)
+    await store.settled()
+    assert remote.log == ["a"] and sender.told == ["delayed", "sent"]
 
 
 async def test_what_is_not_wanted_any_more_is_dropped(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ class Recorder:
         self._stored_inits: dict[InitKey, InitRecord] = {}
         self._target_duration: int | None = recording.target_duration
         self._closing = False
+        self._is_left = False
         self._stalled: set[str] = set()  # what is being tried again
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -150,6 +151,8 @@ class Recorder:
         done, _ = await asyncio.wait([self._task], timeout=3.0)
         if not done:
             self._task.cancel()
+        self._is_left = True
+        self._admitted.set()
 
     def _drop(self, index: int) -> None:
         dropped = self._queue.items[index]
@@ -167,7 +170,8 @@ class Recorder:
 
     async def may_send(self) -> bool:
         await self._admitted.wait()
-        if not self.taken_over:
+        # The next epoch is this process's own, or that of whoever has its disk: what is in the spool is wanted there.
+        if not self.taken_over and not self._is_left:
             try:
                 await self._fence.check(at_most_seconds_ago=FENCE_SECONDS)
             except TakenOverError as error:

@@ -159,7 +159,10 @@ class SpooledStore(ObjectStore):
                 if batch.sender is not None and not await batch.sender.may_send():
                     return False
                 await self._send_all(left)
-            except StoreError as error:
+            except Exception as error:
+                if not isinstance(error, StoreError):
+                    log.exception("a defect; trying again", store=self._remote.name)
+                    error = StoreError(f"{type(error).__name__}: {error}")
                 tries += 1
                 if batch.sender is not None:
                     batch.sender.delayed(error)
