@@ -27,6 +27,7 @@ from onair_core.contract import (
     PackagingSettings,
     PlaybackEntry,
     PodConfig,
+    ServedAsset,
     StreamRef,
     config_hash,
 )
@@ -387,6 +388,19 @@ def test_the_operator_alone_comes_to_the_control_port() -> None:
     ],
 )
 def test_a_pod_goes_out_to_its_store_and_nowhere_else(store: str | None, endpoint: str, out: list[int]) -> None:
-    spec = network_policy(provision(store=store, endpoint=endpoint))["spec"]
+    spec = network_policy(provision(store=store, endpoint=endpoint, store_secret="keynote-store"))["spec"]
     assert "Egress" in spec["policyTypes"]
     assert [port["port"] for rule in spec.get("egress", []) for port in rule["ports"]] == out
+
+
+def test_a_pod_without_credentials_may_ask_the_cloud_who_it_is() -> None:
+    *_, last = network_policy(provision(store="gs://bucket/onair"))["spec"]["egress"]
+    assert last["to"] == [{"ipBlock": {"cidr": "169.254.0.0/16"}}]
+    assert [port["port"] for port in last["ports"]] == [80, 988]
+
+
+def test_a_pod_reaches_the_recordings_that_it_serves() -> None:
+    served = ServedAsset(id="a", store="s3://b", endpoint="https://s3.example.com:9000", playback_ids=("id-of-a",))
+    config = msgspec.structs.replace(provision(store=None).config, assets=(served,))
+    policy = network_policy(dataclasses.replace(provision(store=None, store_secret="s"), config=config))
+    assert [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]] == [53, 53, 9000]
