@@ -115,7 +115,7 @@ class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     `at` is Unix seconds. `data` holds what the type needs beyond the snapshot that the control plane takes:
     `reason` of `disconnected`, `idle` and `warning` (there with `message`), `duration` (seconds), `tracks` and
-    `recording_times` of asset events.
+    `recording_times` of asset events, and of `disconnected`: how far the recording has come.
     """
 
     epoch: int

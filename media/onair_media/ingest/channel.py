@@ -51,7 +51,7 @@ PIPELINE_TICK_SECONDS = 0.25
 # How much media may come before the journal says again how far it has come.
 PROGRESS_SECONDS = 10.0
 SHUT_DOWN_SECONDS = 3.0
-_ASSET_EVENTS = frozenset({EventType.ASSET_READY, EventType.ASSET_COMPLETED})
+_TELLING_OF_THE_ASSET = frozenset({EventType.ASSET_READY, EventType.STREAM_DISCONNECTED, EventType.ASSET_COMPLETED})
 
 
 class Channel:
@@ -322,7 +322,7 @@ class Channel:
 
     def _number(self, emit: lifecycle.Emit, now: float) -> JournalEvent:
         self._numbers += 1
-        content = self._asset_content() if emit.type in _ASSET_EVENTS else {}
+        content = self._asset_content() if emit.type in _TELLING_OF_THE_ASSET else {}
         emit = lifecycle.told_of_content(emit, content.get("duration"))
         data = {**emit.data, **content}
         log.info("event", stream=str(self.config.stream), type=emit.type.value, **emit.data)
