@@ -219,6 +219,35 @@ async def test_a_recorder_that_is_left_for_the_next_epoch_blocks_nobody(tmp_path
     assert "RecordingTakenOver" not in listener.warnings and not files(tmp_path / "spool")
 
 
+async def test_what_the_pod_before_uploads_late_is_in_the_recording(tmp_path: Path) -> None:
+    """It had to go, and the store was slow: it has some seconds for what waits, and the next pod begins meanwhile."""
+    remote, slow = Remote(tmp_path / "remote"), Remote(tmp_path / "remote")
+    before = SpooledStore(slow, tmp_path / "before", MEBIBYTE)
+    first = begin(before, Listener())
+    first.fix_target_duration(2)
+    for number in range(2):
+        first.add(segment(number))
+    await until(lambda: len(first.recording.segments) == 2)
+    await before.settled()
+    slow.away = True
+    first.add(segment(2))
+    await until(lambda: before.waiting_bytes > 0)
+    await first.abandon()
+
+    recording = Recording(REF.id, ORIGIN)
+    recording.unread = True
+    second = Recorder(spooled(remote, tmp_path), BroadcastRef(REF.id, REF.epoch + 1), recording, Listener())
+    second.fix_target_duration(2)
+    second.add(segment(0))
+    await until(lambda: len(recording.segments) == 3)
+    slow.away = False
+    await before.settled()
+    assert await second.finish()
+    found = await read_recording(remote, REF.id)
+    assert found is not None
+    assert [(s.epoch, s.number) for s in found.segments] == [(3, 0), (3, 1), (3, 2), (4, 0)]
+
+
 class Sender:
     def __init__(self) -> None:
         self.wanted, self.told = True, list[str]()

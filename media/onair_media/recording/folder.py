@@ -81,16 +81,20 @@ async def read_recording(store: ObjectStore, asset_id: str) -> Recording | None:
     return await read_growing(store, asset_id)
 
 
-async def read_growing(store: ObjectStore, asset_id: str, origin: Origin | None = None) -> Recording | None:
+async def read_growing(
+    store: ObjectStore, asset_id: str, origin: Origin | None = None, *, before_epoch: int | None = None
+) -> Recording | None:
     """A recording from its manifest entries, whether or not it is finished; None when there is none.
 
     Left out and counted are entries that are damaged, and those whose files are not there in full size. `origin`
-    stands in for an `origin.json` that cannot be read. Raises `StoreError`.
+    stands in for an `origin.json` that cannot be read. `before_epoch`: of earlier epochs alone, since what is being
+    written meanwhile may be seen by half. Raises `StoreError`.
     """
     base = folder(asset_id)
     found = await read_origin(store, asset_id, origin)
+    # Entries first: what they name is there by then, also where another process is adding to it.
+    manifest = [path for path in await store.sizes(f"{base}manifest/") if _is_before(path, before_epoch)]
     sizes = await store.sizes(base)
-    manifest = [path for path in sizes if path.startswith(f"{base}manifest/")]
     whose = found or (origin if manifest else None)
     if whose is None:
         return None
@@ -99,6 +103,11 @@ async def read_growing(store: ObjectStore, asset_id: str, origin: Origin | None 
     if recording.damaged:
         log.warning("segments of a recording cannot be read", asset=asset_id, segments=recording.damaged)
     return recording
+
+
+def _is_before(manifest_entry: str, epoch: int | None) -> bool:
+    found = manifest_entry.split("/")[-2]
+    return epoch is None or (found.isdecimal() and int(found) < epoch)
 
 
 async def read_origin(store: ObjectStore, asset_id: str, instead: Origin | None = None) -> Origin | None:

@@ -247,10 +247,10 @@ class Recorder:
 
     async def _catch_up(self) -> None:
         recording = self.recording
-        earlier = await read_growing(self._store, recording.id, recording.origin)
+        epoch = self._broadcast.epoch  # what this one writes is counted by itself
+        earlier = await read_growing(self._store, recording.id, recording.origin, before_epoch=epoch)
         for count, record in enumerate(earlier.segments if earlier is not None else ()):
-            if record.epoch < self._broadcast.epoch:  # those of this one are counted by themselves
-                recording.add(record)
+            recording.add(record)
             if count % 100 == 0:
                 await asyncio.sleep(0)
         recording.damaged = earlier.damaged if earlier is not None else 0
@@ -304,7 +304,22 @@ class Recorder:
 
     async def _finish(self) -> None:
         await self._fence.check()
+        await self._look_for_late_segments()
         await finish_recording(self._store, self.recording)
+
+    async def _look_for_late_segments(self) -> None:
+        """A pod that had to go may have uploaded the last of its epoch after this one had looked what there is."""
+        known, epoch = self.recording, self._broadcast.epoch
+        earlier = sum(segment.epoch < epoch for segment in known.segments)
+        if not earlier:
+            return
+        found = await read_growing(self._store, known.id, known.origin, before_epoch=epoch)
+        if found is not None and len(found.segments) > earlier:
+            for record in known.segments[earlier:]:
+                found.add(record)
+            if known.target_duration is not None:
+                found.fix_target_duration(known.target_duration)
+            self.recording = found
 
     async def _insist(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
         """Until it works: the store may be away for an hour."""
