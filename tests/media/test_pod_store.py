@@ -14,6 +14,8 @@ from ingest_pod import GOING_LIVE, E, Pod, types
 from viewers import decode
 
 from onair_core.contract import Cursor, EventType, JournalEvent, OpenBroadcast, ServedAsset
+from onair_media.store import open_store
+from onair_media.tasks.export import export
 from s3_server import S3Server
 
 Events = list[JournalEvent]
@@ -86,6 +88,13 @@ async def test_the_next_pod_goes_on_with_the_recording_of_one_that_is_gone(s3: S
         assert (
             decoded.video == pytest.approx(float(str(recorded["duration"])) * 30, rel=0.05) and not decoded.complaints
         )
+
+        opened = open_store(s3.settings.url, endpoint=s3.endpoint, region="us-east-1", credentials=s3.credentials)
+        told: list[float] = []
+        exported = await export(opened, asset, tmp_path / "kept.mp4", begins=told.append, progress=told.append)
+        whole = await decode(str(tmp_path / "kept.mp4"))
+        assert (whole.video, whole.complaints) == (decoded.video, "") and abs(whole.audio - decoded.audio) <= 2
+        assert exported.size == (tmp_path / "kept.mp4").stat().st_size and told == [told[0], *sorted(told[1:])]
     finally:
         await second.stop()
 

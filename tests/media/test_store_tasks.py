@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from recording_parts import REF, Listener, begin, segment, until
+from recording_parts import REF, VIDEO, Listener, begin, segment, until
 
+from onair_media.cmaf import InitSegment
 from onair_media.store import ObjectStore, open_store
 from onair_media.tasks.commands import store as store_command
+from onair_media.tasks.export import _Source
 from onair_media.tasks.work import Refused, check
 from s3_server import S3Server
 
@@ -84,3 +87,31 @@ def test_only_a_recording_is_deleted(s3: S3Server, name: str) -> None:
     opened = open_store(s3.settings.url, endpoint=s3.endpoint, region="us-east-1", credentials=s3.credentials)
     asyncio.run(opened.put("assets/a/b/c", b"1"))
     assert run(s3, "delete", name, "--yes").exit_code == 1 and s3.objects == ["assets/a/b/c"]
+
+
+async def test_what_one_mp4_cannot_hold_is_said_and_leaves_no_file(tmp_path: Path) -> None:
+    """The encoder came back with another resolution: that is another init segment."""
+    opened = open_store(f"file://{tmp_path}/store")
+    recorder = begin(opened, Listener())
+    recorder.fix_target_duration(2)
+    for number in range(3):
+        recorder.add(segment(number))
+    recorder.add_init(InitSegment("video", 1, b"another video init", VIDEO))
+    later = segment(3)
+    later.tracks["video"] = replace(later.tracks["video"], init=1)
+    recorder.add(later)
+    assert await recorder.finish()
+
+    def fetch(path: str) -> bytes:
+        return (tmp_path / "store" / "assets" / path).read_bytes()
+
+    with pytest.raises(Refused, match="its video is another one from 0:06 on"):
+        list(_Source._read(recorder.recording, "video", fetch))
+    assert len(list(_Source._read(recorder.recording, "audio", fetch))) == 5
+
+
+def test_an_export_of_nothing_says_so(s3: S3Server, tmp_path: Path) -> None:
+    done = run(s3, "export", "no-such-asset", str(tmp_path / "a.mp4"))
+    assert done.exit_code == 1 and "there is nothing of a recording no-such-asset" in done.output
+    nowhere = run(s3, "export", "no-such-asset", str(tmp_path / "b" / "a.mp4"))
+    assert nowhere.exit_code == 2 and "there is no folder" in nowhere.output and not list(tmp_path.rglob("*.mp4"))

@@ -203,7 +203,6 @@ async def test_a_recorder_that_is_left_for_the_next_epoch_blocks_nobody(tmp_path
     for number in range(3):
         first.add(segment(number))
     await until(lambda: len(list((tmp_path / "spool").rglob("manifest/*/*.json"))) == 3)
-    first._task.cancel()  # what it waits for at most
     await first.abandon()
     recording = Recording(REF.id, ORIGIN)
     recording.unread = True

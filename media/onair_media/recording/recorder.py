@@ -145,12 +145,18 @@ class Recorder:
         return not self.taken_over
 
     async def abandon(self) -> None:
-        """The process ends, the broadcast goes on elsewhere: writes what waits, if the store takes it at once."""
+        """The broadcast goes on in the next epoch, here or elsewhere: writes what waits, if the store takes it at once.
+        What is in a spool by then is uploaded without this one.
+        """
         self._closing = True
         self._queue.changed.set()
+        if self._store.spools:
+            self._leave()
         done, _ = await asyncio.wait([self._task], timeout=3.0)
         if not done:
             self._task.cancel()
+
+    def _leave(self) -> None:
         self._is_left = True
         self._admitted.set()
 
@@ -186,11 +192,14 @@ class Recorder:
 
     async def _run(self) -> None:
         admission = asyncio.get_running_loop().create_task(self._be_admitted())
+        admission.add_done_callback(lambda _: self._admitted.set())  # whatever came of it, nobody waits for it any more
         try:
             if not self._store.spools:
                 await admission
             await self._write_all()
-            await admission
+            await self._admitted.wait()
+            if admission.done():
+                admission.result()
         except TakenOverError as error:
             self._stop(error)
         finally:

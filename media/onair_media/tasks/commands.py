@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Place:
 
         try:
             text = told(asyncio.run(opened()))
-        except (StoreError, Refused) as error:
+        except (StoreError, Refused, OSError) as error:
             self._tell(f"{self.url}: {error}")
             raise click.ClickException(f"{self.url}: {error}") from error
         self._tell(text)
@@ -79,7 +80,7 @@ def _of_a_recording(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def store() -> None:
-    """Look after recordings in a store: check it, finish a recording, delete one.
+    """Look after recordings in a store: check it, finish a recording, export or delete one.
 
     URL is file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder. Credentials come from a
     folder with a file for each, or else from the environment (AWS_ACCESS_KEY_ID …).
@@ -124,3 +125,29 @@ def delete(place: Place, asset: str, namespace: str | None, yes: bool) -> None:
         return f"{asset} is deleted: {count} objects." if count else f"There is nothing of {asset}."
 
     place.do(lambda opened: work.delete(opened, asset, namespace), told)
+
+
+@store.command()
+@_of_a_store
+@_of_a_recording
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export(place: Place, asset: str, namespace: str | None, file: Path) -> None:
+    """Write a recording to FILE as one MP4, without encoding anything anew; also one that is still being made."""
+    from onair_media.tasks import export as work
+
+    if not file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.parent}", param_hint="FILE")
+    with click.progressbar(length=1, label=f"Exporting {asset}", file=sys.stderr, width=40) as bar:
+
+        def begins(seconds: float) -> None:
+            bar.length = max(int(seconds), 1)
+
+        def told(found: work.Exported) -> str:
+            return f"{file}: {found.duration:.1f} s, {found.size / 1e6:.1f} MB."
+
+        def progress(seconds: float) -> None:
+            bar.update(int(seconds) - bar.pos)
+
+        place.do(
+            lambda opened: work.export(opened, asset, file, namespace=namespace, begins=begins, progress=progress), told
+        )

@@ -52,7 +52,7 @@ class Finished:
 
 async def finish(store: ObjectStore, asset: str, namespace: str | None = None) -> Finished:
     """Makes a recording whose pod is gone video on demand; may be repeated. Raises `StoreError`, `Refused`."""
-    await _is_of(store, asset, namespace)
+    await is_of(store, asset, namespace)
     recording = await read_recording(store, asset)
     if recording is None:
         raise Refused(f"there is no recording {asset}")
@@ -66,7 +66,7 @@ async def delete(store: ObjectStore, asset: str, namespace: str | None = None) -
 
     What says whose it is goes last: what is left of one that was interrupted can be deleted again.
     """
-    await _is_of(store, asset, namespace)
+    await is_of(store, asset, namespace)
     origin = f"{folder(asset)}origin.json"
     paths = list(await store.sizes(folder(asset)))
     await _in_parallel(store, [path for path in paths if path != origin])
@@ -74,7 +74,8 @@ async def delete(store: ObjectStore, asset: str, namespace: str | None = None) -
     return len(paths)
 
 
-async def _is_of(store: ObjectStore, asset: str, namespace: str | None) -> None:
+async def is_of(store: ObjectStore, asset: str, namespace: str | None) -> None:
+    """Whether that is a recording, of that namespace if one is given. Raises `StoreError`, `Refused`."""
     if "/" in asset or asset in ("", ".", ".."):
         raise Refused(f"{asset!r} is not the name of a recording")
     if namespace is None:
