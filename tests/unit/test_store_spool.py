@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recording_parts import ORIGIN, REF, Listener, begin, segment, until
+from recording_parts import ORIGIN, REF, Listener, begin, inits, segment, until
 
 from onair_core.contract import BroadcastRef
 from onair_media.recording import Recorder, Recording, read_recording
@@ -216,6 +216,26 @@ async def test_a_recorder_that_is_left_for_the_next_epoch_blocks_nobody(tmp_path
     assert found is not None
     assert [(s.epoch, s.number) for s in found.segments] == [(3, 0), (3, 1), (3, 2), (4, 0)]
     assert "RecordingTakenOver" not in listener.warnings and not files(tmp_path / "spool")
+
+
+async def test_the_next_epoch_of_the_same_process_has_what_the_one_before_wrote(tmp_path: Path) -> None:
+    """They share one recording, and the store was away all the while."""
+    remote, listener = Remote(tmp_path / "remote", away=True), Listener()
+    store = spooled(remote, tmp_path)
+    first = begin(store, listener)
+    first.fix_target_duration(2)
+    first.add(segment(0))
+    first.add(segment(1))
+    await first.abandon()
+    assert [(s.epoch, s.number) for s in first.recording.segments] == [(3, 0), (3, 1)]
+    second = Recorder(store, BroadcastRef(REF.id, REF.epoch + 1), first.recording, listener)
+    for init in inits():
+        second.add_init(init)
+    second.add(segment(0))
+    remote.away = False
+    assert await second.finish()
+    found = await read_recording(remote, REF.id)
+    assert found is not None and [(s.epoch, s.number) for s in found.segments] == [(3, 0), (3, 1), (4, 0)]
 
 
 async def test_what_the_pod_before_uploads_late_is_in_the_recording(tmp_path: Path) -> None:

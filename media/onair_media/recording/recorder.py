@@ -159,6 +159,7 @@ class Recorder:
     def _leave(self) -> None:
         self._is_left = True
         self._admitted.set()
+        self._count_what_waits()
 
     def _drop(self, index: int) -> None:
         dropped = self._queue.items[index]
@@ -250,9 +251,14 @@ class Recorder:
             await self._catch_up()
         self._tell_damage()
         self._admitted.set()
-        uncounted, self._uncounted = self._uncounted, []
-        for record in uncounted:
-            self._count(record)
+        self._count_what_waits()
+
+    def _count_what_waits(self) -> None:
+        """Not before it is known what came earlier; the next recorder then reads these with it."""
+        if not self.recording.unread:
+            uncounted, self._uncounted = self._uncounted, []
+            for record in uncounted:
+                self._count(record)
 
     async def _catch_up(self) -> None:
         recording = self.recording
@@ -301,10 +307,9 @@ class Recorder:
         entry = f"{self._base}manifest/{epoch}/{segment.number}.json"
         await self._store.put(entry, msgspec.json.encode(record))
         self._store.sync_soon([*written, entry], self)
+        self._uncounted.append(record)
         if self._admitted.is_set():
-            self._count(record)
-        else:
-            self._uncounted.append(record)
+            self._count_what_waits()
 
     def _count(self, record: SegmentRecord) -> None:
         self.recording.add(record)
