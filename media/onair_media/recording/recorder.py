@@ -264,7 +264,9 @@ class Recorder:
         recording = self.recording
         epoch = self._broadcast.epoch  # what this one writes is counted by itself
         earlier = await read_growing(self._store, recording.id, recording.origin, before_epoch=epoch)
-        for count, record in enumerate(earlier.segments if earlier is not None else ()):
+        # Some may be there already: of a recorder that was left in the middle of this.
+        missing = earlier.segments[len(recording.segments) :] if earlier is not None else []
+        for count, record in enumerate(missing):
             recording.add(record)
             if count % 100 == 0:
                 await asyncio.sleep(0)
@@ -322,10 +324,13 @@ class Recorder:
         await finish_recording(self._store, self.recording)
 
     async def _look_for_late_segments(self) -> None:
-        """A pod that had to go may have uploaded the last of its epoch after this one had looked what there is."""
+        """A pod that had to go may have uploaded the last of its epoch after this one had looked what there is.
+
+        Where there is no spool, nothing is late: what an epoch has written is there when the next one begins.
+        """
         known, epoch = self.recording, self._broadcast.epoch
         earlier = sum(segment.epoch < epoch for segment in known.segments)
-        if not earlier:
+        if not earlier or not self._store.spools:
             return
         found = await read_growing(self._store, known.id, known.origin, before_epoch=epoch)
         if found is not None and len(found.segments) > earlier:

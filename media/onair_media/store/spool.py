@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import random
 
@@ -140,7 +141,7 @@ class SpooledStore(ObjectStore):
 
     async def _upload(self) -> None:
         while self._waiting:
-            for batch in list(self._waiting)[:BATCHES_AT_ONCE]:
+            for batch in islice(self._waiting, BATCHES_AT_ONCE):
                 if batch.sending is None:
                     batch.sending = asyncio.create_task(self._insist(batch, batch.left))
             first = self._waiting[0]
